@@ -1,0 +1,96 @@
+# Every target does its own set-up; `make` alone lists them. Options for the program behind a
+# target go into ARGS: make test-unit ARGS="-k placement".
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+bin := .venv/bin
+ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup ## Tour: one application in four regions, overrides, a region that dies and returns
+	@$(bin)/orrery demo $(ARGS)
+
+.PHONY: playground
+playground: setup ## Start a hub, the operator and four regions on this machine, and leave them running
+	@$(bin)/orrery playground up $(ARGS)
+
+.PHONY: setup
+setup: ## Make .venv with all that development needs, from the lock; free when it is up to date
+	@tools/setup
+
+.PHONY: test
+test: setup ## Run all tests that can run here, and say which cannot
+	$(bin)/pytest $(ARGS)
+
+.PHONY: test-unit
+test-unit: setup ## Run the tests without any I/O
+	$(bin)/pytest tests/unit $(ARGS)
+
+.PHONY: test-world
+test-world: setup ## Run the reconcilers on regions in memory
+	$(bin)/pytest tests/world $(ARGS)
+
+.PHONY: test-contract
+test-contract: setup ## Hold the simulated region to a real Nomad, where there is one
+	$(bin)/pytest tests/contract $(ARGS)
+
+.PHONY: test-integration
+test-integration: setup ## Run the operator on a real API server
+	$(bin)/pytest tests/integration $(ARGS)
+
+.PHONY: test-e2e
+test-e2e: setup ## Keep the promises, one file each, on a playground
+	$(bin)/pytest tests/e2e $(ARGS)
+
+.PHONY: fmt
+fmt: setup ## Format the sources and mend what can be mended without thought
+	$(bin)/ruff check --fix-only .
+	$(bin)/ruff format .
+
+.PHONY: lint
+lint: setup ## Check style and spelling
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/codespell
+
+.PHONY: type
+type: setup ## Check the types of the package and of the tests
+	$(bin)/mypy
+	$(bin)/mypy tests
+
+.PHONY: contracts
+contracts: setup ## Check which module may import which
+	$(bin)/lint-imports
+
+.PHONY: generate
+generate: setup ## Write what is generated from the API types
+	$(bin)/orrery generate $(ARGS)
+
+.PHONY: verify
+verify: setup ## Check that what is generated is up to date
+	$(bin)/orrery generate --check
+
+.PHONY: docs
+docs: generate ## Write the reference pages, and check links and commands on all pages
+	$(bin)/pytest tests/unit/test_house.py -k "pages or links"
+
+.PHONY: bench
+bench: setup ## Time the HTTP clients that could talk to regions
+	$(bin)/python benchmarks/transports.py $(ARGS)
+
+.PHONY: lock
+lock: setup ## Write both lock files; UPGRADE=1 takes the newest versions that pyproject.toml allows
+	@tools/lock
+
+.PHONY: clean
+clean: ## Remove what tools leave behind; .venv and the built servers stay
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.PHONY: check
+check: ## Run what CI runs, in its order
+	@.ci/run

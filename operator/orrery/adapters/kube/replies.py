@@ -1,0 +1,60 @@
+"""Turn the API server's answers into the error tree. Pure."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from orrery.errors import Conflict, OrreryError, Refused, Unreachable
+
+UNREACHABLE = "HubUnreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the API server answered."""
+
+    status: int
+    document: dict[str, Any]
+    retry_after: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the request did what it asked for."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    @property
+    def missing(self) -> bool:
+        """Whether the object, or its kind, does not exist."""
+        return self.status == HTTPStatus.NOT_FOUND
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the server turned the request away unread, to be sent again."""
+        return self.status == HTTPStatus.TOO_MANY_REQUESTS
+
+    @property
+    def lost_race(self) -> bool:
+        """Whether the object is not as the request expected.
+
+        A JSON patch whose test fails is "invalid" without a word of what (Kubernetes 1.34); a
+        document that breaks its schema names the object and the causes.
+        """
+        return self.status == HTTPStatus.CONFLICT or (
+            self.status == HTTPStatus.UNPROCESSABLE_ENTITY and not self.document.get("details")
+        )
+
+
+def error_of(request: str, reply: Reply) -> OrreryError:
+    """Say what an answer other than success means for *request*."""
+    message = f"{request}: {reply.document.get('message') or f'HTTP {reply.status}'}"
+    if reply.lost_race:
+        return Conflict("HubConflict", message)
+    if reply.throttled or reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unreachable(UNREACHABLE, message)
+    match reply.status:
+        case HTTPStatus.UNAUTHORIZED:
+            return Refused("HubUnauthorized", f"{request}: the hub does not know our credentials")
+        case HTTPStatus.FORBIDDEN:
+            return Refused("HubForbidden", message)
+        case _:
+            return Refused("HubRefused", message)

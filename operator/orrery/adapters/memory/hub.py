@@ -1,0 +1,120 @@
+"""An API server in memory: objects with resource versions, generations, finalizers, deletion."""
+
+import copy
+import itertools
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from orrery.errors import Conflict
+from orrery.ports import Document, HubEvent, Key, Kind, Secret
+
+Observer = Callable[[Kind, str | None, Mapping[str, Any]], None]
+
+
+class MemoryHub:
+    """An API server in memory: the port `Hub`, and what users do to it."""
+
+    def __init__(self) -> None:
+        self.objects: dict[Key, dict[str, Any]] = {}
+        self.secrets: dict[tuple[str, str], Secret] = {}
+        self.events: list[HubEvent] = []
+        self.writes: Counter[str] = Counter()
+        """Writes of ours by verb: status, finalizer, event."""
+        self.observer: Observer | None = None
+        self._versions = itertools.count(1)
+
+    def apply(self, kind: Kind, document: Mapping[str, Any]) -> Key:
+        """Create or change an object as a user does; the same spec again changes nothing."""
+        metadata = document["metadata"]
+        key = Key(kind, metadata.get("namespace", ""), metadata["name"])
+        held = self.objects.get(key)
+        if held is None:
+            created = copy.deepcopy(dict(document))
+            created["metadata"] |= {"uid": f"uid-{next(self._versions)}", "generation": 1}
+            self._store(key, created, "ADDED")
+            return key
+        changed = copy.deepcopy(held)
+        changed["spec"] = copy.deepcopy(document.get("spec"))
+        for part in ("labels", "annotations"):
+            if part in metadata:
+                changed["metadata"][part] = dict(metadata[part])
+        if changed == held:
+            return key
+        if changed["spec"] != held["spec"]:
+            changed["metadata"]["generation"] += 1
+        self._store(key, changed, "MODIFIED")
+        return key
+
+    def delete(self, key: Key) -> None:
+        """Delete an object as a user does: at once, or when its last finalizer goes."""
+        held = copy.deepcopy(self.objects[key])
+        if held["metadata"].get("finalizers"):
+            held["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+            held["metadata"]["generation"] += 1
+            self._store(key, held, "MODIFIED")
+        else:
+            self._remove(key)
+
+    async def read(self, key: Key) -> Document | None:
+        """Read one object."""
+        return copy.deepcopy(self.objects.get(key))
+
+    async def list(self, kind: Kind) -> Sequence[Document]:
+        """List all objects of *kind*."""
+        return [copy.deepcopy(body) for key, body in self.objects.items() if key.kind is kind]
+
+    async def read_secret(self, namespace: str, name: str) -> Secret | None:
+        """Read a Secret."""
+        return self.secrets.get((namespace, name))
+
+    async def write_status(self, key: Key, uid: str, status: Document) -> None:
+        """Replace the status of the very object with *uid*."""
+        held = self._held(key, uid)
+        self.writes["status"] += 1
+        if held.get("status") != status:
+            self._store(key, {**held, "status": copy.deepcopy(dict(status))}, "MODIFIED")
+
+    async def add_finalizer(self, key: Key, uid: str, finalizer: str) -> None:
+        """Add *finalizer*."""
+        held = self._held(key, uid)
+        finalizers = held["metadata"].setdefault("finalizers", [])
+        if finalizer not in finalizers:
+            self.writes["finalizer"] += 1
+            finalizers.append(finalizer)
+            self._store(key, held, "MODIFIED")
+
+    async def remove_finalizer(self, key: Key, uid: str, finalizer: str) -> None:
+        """Remove *finalizer*; the object goes with the last one."""
+        if key not in self.objects or self.objects[key]["metadata"]["uid"] != uid:
+            return
+        held = self._held(key, uid)
+        if finalizer in held["metadata"].get("finalizers", ()):
+            self.writes["finalizer"] += 1
+            held["metadata"]["finalizers"].remove(finalizer)
+            self._store(key, held, "MODIFIED")
+        if held["metadata"].get("deletionTimestamp") and not held["metadata"]["finalizers"]:
+            self._remove(key)
+
+    async def emit_event(self, event: HubEvent) -> None:
+        """Record an event."""
+        self.writes["event"] += 1
+        self.events.append(event)
+
+    def _held(self, key: Key, uid: str) -> dict[str, Any]:
+        held = self.objects.get(key)
+        if held is None or held["metadata"]["uid"] != uid:
+            raise Conflict("ObjectGone", f"{key} is gone or was created anew")
+        return copy.deepcopy(held)
+
+    def _store(self, key: Key, body: dict[str, Any], event_type: str) -> None:
+        body["metadata"]["resourceVersion"] = str(next(self._versions))
+        self.objects[key] = body
+        self._tell(key.kind, event_type, body)
+
+    def _remove(self, key: Key) -> None:
+        self._tell(key.kind, "DELETED", self.objects.pop(key))
+
+    def _tell(self, kind: Kind, event_type: str, body: Mapping[str, Any]) -> None:
+        if self.observer is not None:
+            self.observer(kind, event_type, copy.deepcopy(dict(body)))

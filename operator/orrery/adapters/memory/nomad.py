@@ -1,0 +1,376 @@
+"""A region's Nomad in memory: jobs under compare-and-set, submissions, variables, instances.
+
+Instances are healthy at once, unless the image's tag is ``bad``: then the deployment fails and the
+job goes back to its last healthy version, as Nomad's auto-revert does.
+"""
+
+import asyncio
+import copy
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from orrery.api.conditions import Reason
+from orrery.errors import Conflict, OutcomeUnknown, Refused, Unreachable
+from orrery.nomad_version import check_version
+from orrery.ports import (
+    AgentFacts,
+    Allocation,
+    Credentials,
+    Document,
+    EventBatch,
+    Job,
+    JobDeployment,
+    JobList,
+    JobStub,
+    Node,
+    PlanResult,
+    RegionEvent,
+    RegionNomad,
+    Submission,
+    Variable,
+)
+
+_SILENT_FIELDS = frozenset({"UI", "Version", "JobModifyIndex", "ModifyIndex", "Status", "Stable"})
+
+
+@dataclass(slots=True)
+class _Held:
+    """One job with its history."""
+
+    versions: list[dict[str, Any]] = field(default_factory=list)
+    submissions: dict[int, Submission] = field(default_factory=dict)
+    deployments: list[JobDeployment] = field(default_factory=list)
+    index: int = 0
+    healthy: bool = True
+    started: int = 0
+    """Instances ever started: grows with each destructive update."""
+
+    @property
+    def current(self) -> dict[str, Any]:
+        return self.versions[-1]
+
+
+class MemoryNomad:
+    """One region. Set *dark* to make it unreachable, *lose_replies* to lose the next replies."""
+
+    def __init__(self, name: str = "region", *, nodes: Sequence[Node] | None = None) -> None:
+        self.name = name
+        self.dark = False
+        self.lose_replies = 0
+        """Writes that will be applied while their reply is lost."""
+        self.version = "2.0.6"
+        self.writes: Counter[str] = Counter()
+        self.reads: Counter[str] = Counter()
+        self.namespaces = {"default"}
+        self.variables: dict[tuple[str, str], Variable] = {}
+        self._nodes = nodes or (
+            Node(
+                id="n1",
+                name="n1",
+                datacenter=f"{name}1",
+                status="ready",
+                eligible=True,
+                drivers=frozenset({"docker"}),
+                cpu_mhz=4000,
+                memory_mb=8192,
+            ),
+        )
+        self._jobs: dict[tuple[str, str], _Held] = {}
+        self._raft = itertools.count(10)
+        self._subscribers: set[asyncio.Queue[EventBatch]] = set()
+
+    def job(self, namespace: str, job_id: str) -> dict[str, Any] | None:
+        """Look at a job from outside, as a test or an operator of the region does."""
+        held = self._jobs.get((namespace, job_id))
+        return None if held is None else copy.deepcopy(held.current)
+
+    def versions_of(self, namespace: str, job_id: str) -> int:
+        """Count the versions that a job has had."""
+        held = self._jobs.get((namespace, job_id))
+        return len(held.versions) if held else 0
+
+    def edit(self, namespace: str, job_id: str, **changes: Any) -> None:
+        """Change a job by hand, beside Orrery."""
+        held = self._jobs.setdefault((namespace, job_id), _Held())
+        before = held.versions[-1] if held.versions else {"ID": job_id, "Namespace": namespace}
+        self._commit(namespace, job_id, held, {**before, **changes}, None)
+
+    def forget(self, namespace: str, job_id: str) -> None:
+        """Purge a job by hand, beside Orrery."""
+        del self._jobs[namespace, job_id]
+        self._publish(namespace, job_id, "JobDeregistered", next(self._raft))
+
+    async def leader(self) -> str:
+        """Answer the light probe."""
+        self._read("leader")
+        return "127.0.0.1:4647"
+
+    async def agent(self) -> AgentFacts:
+        """Say version and name; refused when the version is not supported."""
+        self._read("agent")
+        check_version(self.version)
+        return AgentFacts(self.version, self.name)
+
+    async def list_jobs(self) -> JobList:
+        """List all jobs."""
+        self._read("list_jobs")
+        stubs = [self._stub(ns, job_id, held) for (ns, job_id), held in self._jobs.items()]
+        return JobList(next(self._raft), stubs)
+
+    async def read_job(self, namespace: str, job_id: str) -> Job | None:
+        """Read one job."""
+        self._read("read_job")
+        held = self._jobs.get((namespace, job_id))
+        if held is None:
+            return None
+        document = copy.deepcopy(held.current)
+        return Job(
+            namespace=namespace,
+            id=job_id,
+            version=len(held.versions) - 1,
+            job_modify_index=held.index,
+            stop=bool(document.get("Stop")),
+            meta=document.get("Meta") or {},
+            document=document,
+        )
+
+    async def read_submission(self, namespace: str, job_id: str, version: int) -> Submission | None:
+        """Read what was submitted with a version."""
+        self._read("read_submission")
+        held = self._jobs.get((namespace, job_id))
+        return held.submissions.get(version) if held else None
+
+    async def plan_job(self, document: Document) -> PlanResult:
+        """Say whether a register would change anything."""
+        self._read("plan_job")
+        held = self._jobs.get((document["Namespace"], document["ID"]))
+        same = held is not None and _essence(held.current) == _essence(document)
+        kind = "None" if same else "Edited" if held else "Added"
+        return PlanResult(held.index if held else 0, {"Type": kind}, {}, {}, "")
+
+    async def register_job(
+        self, document: Document, *, expected_index: int, submission: Submission
+    ) -> None:
+        """Register under compare-and-set."""
+        self._reachable()
+        namespace, job_id = document["Namespace"], document["ID"]
+        if namespace not in self.namespaces:
+            raise Refused(
+                Reason.JOB_REFUSED, f'job "{job_id}" is in nonexistent namespace "{namespace}"'
+            )
+        held = self._jobs.get((namespace, job_id))
+        index = held.index if held else 0
+        if expected_index != index:
+            raise Conflict("JobModifyIndex", f"expected {expected_index}, the job is at {index}")
+        self.writes["register"] += 1
+        held = held or self._jobs.setdefault((namespace, job_id), _Held())
+        if not held.versions or _essence(held.current) != _essence(document):
+            self._commit(namespace, job_id, held, dict(document), submission)
+        self._reply()
+
+    async def purge_job(self, namespace: str, job_id: str) -> None:
+        """Remove a job."""
+        self._reachable()
+        self.writes["purge"] += 1
+        self._jobs.pop((namespace, job_id), None)
+        self._publish(namespace, job_id, "JobDeregistered", next(self._raft))
+        self._reply()
+
+    async def list_allocations(self, namespace: str, job_id: str) -> Sequence[Allocation]:
+        """List the instances of the current version."""
+        self._read("list_allocations")
+        held = self._jobs.get((namespace, job_id))
+        if held is None or held.current.get("Stop"):
+            return ()
+        version = len(held.versions) - 1
+        status = "running" if held.healthy else "failed"
+        return [
+            Allocation(f"a{n}", version, status, "run", held.healthy, "n1")
+            for n in range(_count(held.current))
+        ]
+
+    async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
+        """List deployments, newest first."""
+        self._read("list_deployments")
+        held = self._jobs.get((namespace, job_id))
+        return tuple(reversed(held.deployments)) if held else ()
+
+    async def list_nodes(self) -> Sequence[Node]:
+        """List the machines."""
+        self._read("list_nodes")
+        return tuple(self._nodes)
+
+    async def list_namespaces(self) -> frozenset[str]:
+        """List the namespaces."""
+        self._read("list_namespaces")
+        return frozenset(self.namespaces)
+
+    async def create_namespace(self, name: str, description: str) -> None:  # noqa: ARG002 - the port
+        """Create a namespace; nobody reads its description here."""
+        self._reachable()
+        self.writes["namespace"] += 1
+        self.namespaces.add(name)
+        self._reply()
+
+    async def read_variable(self, namespace: str, path: str) -> Variable | None:
+        """Read a variable."""
+        self._read("read_variable")
+        return self.variables.get((namespace, path))
+
+    async def write_variable(
+        self, namespace: str, path: str, items: Mapping[str, str], *, expected_index: int
+    ) -> None:
+        """Write a variable under compare-and-set."""
+        self._expect(namespace, path, expected_index)
+        self.writes["variable"] += 1
+        self.variables[namespace, path] = Variable(path, next(self._raft), dict(items))
+        self._reply()
+
+    async def delete_variable(self, namespace: str, path: str, *, expected_index: int) -> None:
+        """Delete a variable under compare-and-set."""
+        self._expect(namespace, path, expected_index)
+        self.writes["variable"] += 1
+        del self.variables[namespace, path]
+        self._reply()
+
+    @asynccontextmanager
+    async def events(self, *, index: int) -> AsyncIterator[AsyncIterator[EventBatch]]:  # noqa: ARG002 - the port
+        """Open the event stream, from now."""
+        self._read("events")
+        queue: asyncio.Queue[EventBatch] = asyncio.Queue()
+        self._subscribers.add(queue)
+        try:
+            yield self._stream(queue)
+        finally:
+            self._subscribers.discard(queue)
+
+    async def close(self) -> None:
+        """Close nothing: there are no connections."""
+
+    async def _stream(self, queue: asyncio.Queue[EventBatch]) -> AsyncIterator[EventBatch]:
+        while True:
+            batch = await queue.get()
+            self._reachable()
+            yield batch
+
+    def _commit(
+        self,
+        namespace: str,
+        job_id: str,
+        held: _Held,
+        document: dict[str, Any],
+        submission: Submission | None,
+    ) -> None:
+        held.index = next(self._raft)
+        if not held.versions or _runs(held.current) != _runs(document):
+            held.started += _count(document)
+        held.versions.append(document | {"JobModifyIndex": held.index})
+        version = len(held.versions) - 1
+        if submission is not None:
+            held.submissions[version] = submission
+        held.healthy = not _image(document).endswith(":bad")
+        self._deploy(held, version)
+        self._publish(namespace, job_id, "JobRegistered", held.index)
+
+    def _deploy(self, held: _Held, version: int) -> None:
+        count = _count(held.current)
+        if held.healthy:
+            done = JobDeployment(f"d{version}", version, "successful", "ok", count, count, 0)
+            held.deployments.append(done)
+            return
+        healthy = [d.job_version for d in held.deployments if d.status == "successful"]
+        back = f" - rolling back to job version {healthy[-1]}" if healthy else ""
+        why = f"Failed due to unhealthy allocations{back}"
+        held.deployments.append(
+            JobDeployment(f"d{version}", version, "failed", why, count, 0, count)
+        )
+        if healthy:
+            held.index = next(self._raft)
+            held.versions.append(
+                held.versions[healthy[-1]] | {"JobModifyIndex": held.index, "Stop": False}
+            )
+            held.submissions[version + 1] = held.submissions[healthy[-1]]
+            held.healthy = True
+            self._deploy(held, version + 1)
+
+    def _stub(self, namespace: str, job_id: str, held: _Held) -> JobStub:
+        stop = bool(held.current.get("Stop"))
+        count = 0 if stop else _count(held.current)
+        return JobStub(
+            namespace=namespace,
+            id=job_id,
+            job_modify_index=held.index,
+            status="dead" if stop else "running",
+            stop=stop,
+            meta=held.current.get("Meta") or {},
+            running=count if held.healthy else 0,
+            failed=0 if held.healthy else count,
+            queued=0,
+        )
+
+    def _publish(self, namespace: str, job_id: str, kind: str, index: int) -> None:
+        event = RegionEvent("Job", kind, namespace, job_id, index)
+        for queue in self._subscribers:
+            queue.put_nowait(EventBatch(index, (event,)))
+
+    def _expect(self, namespace: str, path: str, expected_index: int) -> None:
+        self._reachable()
+        held = self.variables.get((namespace, path))
+        index = held.modify_index if held else 0
+        if expected_index != index:
+            raise Conflict("VariableIndex", f"expected {expected_index}, it is at {index}")
+
+    def _read(self, call: str) -> None:
+        self._reachable()
+        self.reads[call] += 1
+
+    def _reachable(self) -> None:
+        if self.dark:
+            raise Unreachable(Reason.REGION_UNREACHABLE, "the region's Nomad does not answer")
+
+    def _reply(self) -> None:
+        if self.lose_replies:
+            self.lose_replies -= 1
+            raise OutcomeUnknown("ReplyLost", "the reply was lost")
+
+
+class MemoryFactory:
+    """Hands out regions by the endpoint that their credentials name."""
+
+    def __init__(self, regions: Mapping[str, MemoryNomad]) -> None:
+        self._regions = regions
+
+    def connect(self, credentials: Credentials) -> RegionNomad:
+        """Return the region at the endpoint."""
+        return self._regions[credentials.endpoint]
+
+
+def _essence(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what makes no new version of a job."""
+    kept = {k: v for k, v in document.items() if k not in _SILENT_FIELDS}
+    return {"Stop": False, **kept}
+
+
+def _runs(document: Mapping[str, Any]) -> tuple[object, ...]:
+    """Name what instances are replaced for."""
+    task = _task(document)
+    return (document.get("Meta"), task.get("Config"), task.get("Env"), task.get("Resources"))
+
+
+def _task(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    groups = document.get("TaskGroups") or [{}]
+    tasks = groups[0].get("Tasks") or [{}]
+    first: Mapping[str, Any] = tasks[0]
+    return first
+
+
+def _image(document: Mapping[str, Any]) -> str:
+    return str((_task(document).get("Config") or {}).get("image", ""))
+
+
+def _count(document: Mapping[str, Any]) -> int:
+    return sum(int(group.get("Count") or 0) for group in document.get("TaskGroups") or ())

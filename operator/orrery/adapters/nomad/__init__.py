@@ -1,0 +1,16 @@
+"""Talk to one region's Nomad.
+
+::
+
+    client        the calls of the port, one method each
+    ├── paths         ids -> request targets; refuses what could reach another resource (pure)
+    ├── translate     JSON -> port values (pure)
+    ├── replies       status and words -> the error tree (pure)
+    ├── stream        the event stream and its gaps
+    ├── credentials   endpoint, token and PEM texts -> what a connection needs
+    └── transport     HTTP; the only module that imports the HTTP library
+"""
+
+from orrery.adapters.nomad.client import Limits, NomadClient, NomadClientFactory
+
+__all__ = ["Limits", "NomadClient", "NomadClientFactory"]

@@ -1,0 +1,277 @@
+"""Read Nomad's JSON into the values of the port. Pure.
+
+A document of another shape raises whatever reading it raises; `readable` is the one place that says
+what that means.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+
+from orrery.adapters.nomad.replies import one_line
+from orrery.ports import (
+    AgentFacts,
+    Allocation,
+    EventBatch,
+    Job,
+    JobDeployment,
+    JobStub,
+    Node,
+    PlacementFailure,
+    PlanResult,
+    RegionEvent,
+    Submission,
+    Variable,
+)
+
+T = TypeVar("T")
+
+_BAD_TASK_EVENTS = frozenset(
+    {
+        "Alloc Unhealthy",
+        "Disk Resources Exceeded",
+        "Driver Failure",
+        "Failed Artifact Download",
+        "Failed Restoring Task",
+        "Failed Validation",
+        "Not Restarting",
+        "Setup Failure",
+        "Task hook failed",
+    }
+)
+_UPDATES = {
+    "Place": "place",
+    "Stop": "stop",
+    "Migrate": "migrate",
+    "InPlaceUpdate": "in_place",
+    "DestructiveUpdate": "destructive",
+    "Canary": "canary",
+    "Preemptions": "preemption",
+    "Ignore": "ignore",
+}
+
+
+class UnreadableDocument(ValueError):
+    """The body is not JSON, or not the document that was asked for."""
+
+
+def readable(body: bytes, translate: Callable[[Any], T]) -> T:
+    """Decode *body* and translate it."""
+    try:
+        return translate(orjson.loads(body))
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise UnreadableDocument(type(error).__name__) from error
+
+
+def job_stubs(rows: list[Any]) -> list[JobStub]:
+    """Read the rows of the job list."""
+    return [_job_stub(row) for row in rows]
+
+
+def job(document: dict[str, Any]) -> Job:
+    """Read one job."""
+    return Job(
+        namespace=_text(document["Namespace"]),
+        id=_text(document["ID"]),
+        version=int(document["Version"]),
+        job_modify_index=int(document["JobModifyIndex"]),
+        stop=bool(document["Stop"]),
+        meta=dict(document.get("Meta") or {}),
+        document=document,
+    )
+
+
+def submission(document: dict[str, Any]) -> Submission:
+    """Read what was submitted with a version of a job."""
+    return Submission(source=_text(document["Source"]), format=_text(document["Format"]))
+
+
+def plan(document: dict[str, Any]) -> PlanResult:
+    """Read the outcome of a plan; instances are added up over the task groups."""
+    groups = ((document.get("Annotations") or {}).get("DesiredTGUpdates") or {}).values()
+    failures = (document.get("FailedTGAllocs") or {}).items()
+    return PlanResult(
+        job_modify_index=int(document["JobModifyIndex"]),
+        diff=dict(document["Diff"] or {}),
+        updates={
+            ours: sum(int(group.get(theirs) or 0) for group in groups)
+            for theirs, ours in _UPDATES.items()
+        },
+        failures={group: _placement_failure(metric) for group, metric in failures},
+        warnings=one_line(document.get("Warnings") or ""),
+    )
+
+
+def allocations(rows: list[Any]) -> list[Allocation]:
+    """Read the allocations of a job."""
+    return [
+        Allocation(
+            id=_text(row["ID"]),
+            job_version=int(row["JobVersion"]),
+            client_status=_text(row["ClientStatus"]),
+            desired_status=_text(row["DesiredStatus"]),
+            healthy=(row.get("DeploymentStatus") or {}).get("Healthy"),
+            node=_text(row["NodeName"]),
+            message=_complaint(row.get("TaskStates") or {}),
+        )
+        for row in rows
+    ]
+
+
+def deployments(rows: list[Any]) -> list[JobDeployment]:
+    """Read the deployments of a job, newest first."""
+    newest_first = sorted(rows, key=lambda row: -int(row["CreateIndex"]))
+    return [_deployment(row, (row.get("TaskGroups") or {}).values()) for row in newest_first]
+
+
+def nodes(rows: list[Any]) -> list[Node]:
+    """Read the machines; what is reserved for the machine itself is not counted."""
+    return [
+        Node(
+            id=_text(row["ID"]),
+            name=_text(row["Name"]),
+            datacenter=_text(row["Datacenter"]),
+            status=_text(row["Status"]),
+            eligible=row["SchedulingEligibility"] == "eligible" and not row["Drain"],
+            drivers=frozenset(
+                name for name, driver in (row["Drivers"] or {}).items() if driver["Healthy"]
+            ),
+            cpu_mhz=_capacity(row, "Cpu", "CpuShares"),
+            memory_mb=_capacity(row, "Memory", "MemoryMB"),
+        )
+        for row in rows
+    ]
+
+
+def namespaces(rows: list[Any]) -> frozenset[str]:
+    """Read the names of the namespaces."""
+    return frozenset(_text(row["Name"]) for row in rows)
+
+
+def variable(document: dict[str, Any]) -> Variable:
+    """Read a variable."""
+    return Variable(
+        path=_text(document["Path"]),
+        modify_index=int(document["ModifyIndex"]),
+        items={_text(name): _text(value) for name, value in document["Items"].items()},
+    )
+
+
+def agent(document: dict[str, Any]) -> AgentFacts:
+    """Read version and region, with the suffix of a pre-release."""
+    version = document["config"]["Version"]
+    suffix = version.get("VersionPrerelease") or ""
+    metadata = version.get("VersionMetadata") or ""
+    return AgentFacts(
+        version=_text(version["Version"])
+        + (f"-{suffix}" if suffix else "")
+        + (f"+{metadata}" if metadata else ""),
+        region=_text(document["config"]["Region"]),
+    )
+
+
+def leader(document: Any) -> str:
+    """Read the leader's address; empty while there is none."""
+    return _text(document)
+
+
+def namespace(document: dict[str, Any]) -> str:
+    """Read one namespace."""
+    return _text(document["Name"])
+
+
+def written(document: dict[str, Any]) -> None:
+    """Accept the reply to a write: what it says is never used, but it must be Nomad's."""
+    if not isinstance(document, dict):
+        raise TypeError
+
+
+def event_batch(document: dict[str, Any]) -> EventBatch:
+    """Read one line of the event stream; an empty object is a heartbeat."""
+    events = document.get("Events") or []
+    index = int(document["Index"]) if events else 0
+    return EventBatch(index=index, events=[_event(event) for event in events])
+
+
+def _event(event: Mapping[str, Any]) -> RegionEvent:
+    topic = _text(event["Topic"])
+    payload = event.get("Payload") or {}
+    subject = payload.get(topic) or {}
+    gone = bool(payload.get("Deleted"))
+    index = subject.get("JobModifyIndex") if topic == "Job" and not gone else None
+    job_id = subject.get("ID" if topic == "Job" else "JobID") or ""
+    return RegionEvent(
+        topic=topic,
+        type=_text(event["Type"]),
+        namespace=event.get("Namespace") or "",
+        job_id=_text(job_id),
+        job_modify_index=None if index is None else int(index),
+    )
+
+
+def _job_stub(row: Mapping[str, Any]) -> JobStub:
+    counts: Counter[str] = Counter()
+    for group in ((row.get("JobSummary") or {}).get("Summary") or {}).values():
+        counts.update(group)
+    return JobStub(
+        namespace=_text(row["Namespace"]),
+        id=_text(row["ID"]),
+        job_modify_index=int(row["JobModifyIndex"]),
+        status=_text(row["Status"]),
+        stop=bool(row["Stop"]),
+        meta=dict(row.get("Meta") or {}),
+        running=counts["Running"],
+        failed=counts["Failed"] + counts["Lost"],
+        queued=counts["Queued"] + counts["Starting"],
+    )
+
+
+def _deployment(row: Mapping[str, Any], groups: Iterable[Mapping[str, Any]]) -> JobDeployment:
+    return JobDeployment(
+        id=_text(row["ID"]),
+        job_version=int(row["JobVersion"]),
+        status=_text(row["Status"]),
+        description=one_line(_text(row["StatusDescription"])),
+        desired=sum(int(group["DesiredTotal"]) for group in groups),
+        healthy=sum(int(group["HealthyAllocs"]) for group in groups),
+        unhealthy=sum(int(group["UnhealthyAllocs"]) for group in groups),
+    )
+
+
+def _placement_failure(metric: Mapping[str, Any]) -> PlacementFailure:
+    return PlacementFailure(
+        evaluated=int(metric["NodesEvaluated"]),
+        exhausted=int(metric["NodesExhausted"]),
+        dimensions=dict(metric.get("DimensionExhausted") or {}),
+        constraints=dict(metric.get("ConstraintFiltered") or {}),
+    )
+
+
+def _complaint(tasks: Mapping[str, Any]) -> str:
+    """Find the last task event that went wrong."""
+    bad = [
+        event
+        for task in tasks.values()
+        for event in task.get("Events") or []
+        if event.get("FailsTask")
+        or event["Type"] in _BAD_TASK_EVENTS
+        or (event["Type"] == "Terminated" and event.get("ExitCode"))
+    ]
+    if not bad:
+        return ""
+    last = max(bad, key=lambda event: int(event["Time"]))
+    return one_line(last.get("DisplayMessage") or last["Type"])
+
+
+def _capacity(row: Mapping[str, Any], kind: str, amount: str) -> int:
+    has = (row.get("NodeResources") or {}).get(kind) or {}
+    keeps = (row.get("ReservedResources") or {}).get(kind) or {}
+    return max(0, int(has.get(amount) or 0) - int(keeps.get(amount) or 0))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

@@ -1,0 +1,199 @@
+"""Region: Nomad servers and the machines that joined them, in one place of the world. Pure."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from orrery.api import forms
+from orrery.api.base import (
+    API_VERSION,
+    CLUSTER_NAME_MAX,
+    ClassName,
+    Column,
+    ContinentName,
+    Definition,
+    Metadata,
+    Model,
+    RegionName,
+    SecretRef,
+    StatusModel,
+    cel,
+    list_map,
+    validations,
+)
+from orrery.api.conditions import Condition
+
+
+class Location(Model):
+    """Where on Earth the region is."""
+
+    country: Annotated[str, forms.COUNTRY.text(max_length=2)] | None = None
+    """Country. Default: not given."""
+
+    city: Annotated[str, Field(max_length=100)] | None = None
+    """City, for people. Default: not given."""
+
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    """Degrees north. Default: not given."""
+
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+    """Degrees east. Default: not given."""
+
+
+class ExternalControlPlane(Model):
+    """A Nomad that already exists."""
+
+    nomad_address: Annotated[str, forms.NOMAD_ADDRESS.text(max_length=512)]
+    """Address of the Nomad API, for example `https://nomad.fra.example:4646`."""
+
+    credentials_secret_ref: SecretRef
+    """Secret in the operator's namespace with `token`, `ca.crt`, `tls.crt` and `tls.key`. Its annotation `orrery.dev/endpoint` must be this very address."""
+
+
+class ControlPlane(Model):
+    """Who runs the region's control plane."""
+
+    management: Literal["External"] = "External"
+    """External: a Nomad that already exists; Orrery uses it and never changes its servers. Default: External."""
+
+    external: ExternalControlPlane
+    """Where the existing Nomad is."""
+
+
+class RegionSpec(Model):
+    """A region and how to reach it."""
+
+    continent: Annotated[
+        ContinentName,
+        Field(
+            json_schema_extra=validations(
+                cel("self == oldSelf", "continent cannot be changed: make a new region instead")
+            )
+        ),
+    ]
+    """Name of its Continent. Cannot be changed."""
+
+    class_: ClassName = Field(alias="class")
+    """Name of its RegionClass."""
+
+    display_name: Annotated[str, Field(max_length=100)] = ""
+    """Name for people, for example Frankfurt. Default: the object's name."""
+
+    location: Location | None = None
+    """Where on Earth it is. Default: not given."""
+
+    control_plane: ControlPlane
+    """Who runs its control plane."""
+
+    paused: bool = False
+    """While true, Orrery observes the region and writes nothing to it. Default: false."""
+
+
+class NomadStatus(StatusModel):
+    """What the region's Nomad says of itself."""
+
+    version: Annotated[str, Field(max_length=64)] = ""
+    """Version of the server that answered."""
+
+    region: Annotated[str, Field(max_length=128)] = ""
+    """Nomad's own name of the region."""
+
+
+class DataCenterStatus(StatusModel):
+    """The machines of one data center."""
+
+    name: Annotated[str, Field(max_length=128)]
+    """The Nomad datacenter."""
+
+    machines: int = 0
+    """Machines that have joined."""
+
+    ready: int = 0
+    """Machines that are ready and eligible."""
+
+
+class Capacity(StatusModel):
+    """What the region's ready machines have in all."""
+
+    cpu_mhz: int = Field(default=0, alias="cpuMHz")
+    """CPU in MHz."""
+
+    memory_mb: int = Field(default=0, alias="memoryMB")
+    """Memory in MiB."""
+
+
+class Orphans(StatusModel):
+    """Jobs of this install whose GlobalDeployment does not exist. They are reported, never stopped."""
+
+    count: int = 0
+    """How many there are."""
+
+    names: Annotated[list[Annotated[str, Field(max_length=128)]], Field(max_length=10)] = []
+    """The first ten, as namespace/name."""
+
+
+RegionPhase = Literal["Pending", "Open", "Unreachable"]
+
+
+class RegionStatus(StatusModel):
+    """What Orrery last saw of the region."""
+
+    observed_generation: int | None = None
+    """The generation of the spec that this status speaks of."""
+
+    conditions: Annotated[
+        list[Condition], Field(max_length=16, json_schema_extra=list_map("type"))
+    ] = []
+    """Ready, and Reconciling, Stalled and Degraded while true."""
+
+    phase: RegionPhase | None = None
+    """Pending, Open or Unreachable."""
+
+    last_seen_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
+    """When an unreachable region last answered; absent while it answers."""
+
+    nomad: NomadStatus | None = None
+    """What its Nomad says of itself."""
+
+    data_centers: Annotated[
+        list[DataCenterStatus], Field(max_length=200, json_schema_extra=list_map("name"))
+    ] = []
+    """Machines by data center."""
+
+    capacity: Capacity | None = None
+    """What its ready machines have in all."""
+
+    orphans: Orphans | None = None
+    """Jobs of this install without an owner, when there are any."""
+
+
+class Region(Model):
+    """A place of the world with its own Nomad, which keeps working when everything above it is gone."""
+
+    api_version: Literal["orrery.dev/v1alpha1"] = API_VERSION
+    kind: Literal["Region"] = "Region"
+    metadata: Metadata
+    spec: RegionSpec
+    status: RegionStatus | None = None
+
+
+DEFINITION: Final = Definition(
+    kind="Region",
+    plural="regions",
+    short_name="rgn",
+    namespaced=False,
+    name_max=CLUSTER_NAME_MAX,
+    model=Region,
+    columns=(
+        Column("Continent", ".spec.continent"),
+        Column("Phase", ".status.phase"),
+        Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+        Column("Nomad", ".status.nomad.version"),
+        Column("Last Seen", ".status.lastSeenTime", type="date"),
+        Column("Class", ".spec.class", wide=True),
+        Column("Address", ".spec.controlPlane.external.nomadAddress", wide=True),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+    ),
+)
+
+__all__ = ["DEFINITION", "Region", "RegionName", "RegionSpec", "RegionStatus"]

@@ -1,0 +1,109 @@
+"""`orrery demo`: a tour on a planet of its own, taken down at the end."""
+
+import asyncio
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import click
+
+from orrery.cli.hub import finish
+from orrery.cli.tour import Tour
+from orrery.errors import OrreryError
+from orrery.playground import lifecycle
+from orrery.playground.lifecycle import Options
+from orrery.playground.state import Layout, NomadKind
+
+Say = Callable[[str], None]
+
+_EXAMPLE: Final = """\b
+Examples:
+  $ orrery demo
+  $ orrery demo --regions 6 --nomad simulated --keep
+"""
+
+
+@click.command(epilog=_EXAMPLE)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the planet keeps its files; a new temporary folder.",
+)
+@click.option(
+    "--regions",
+    type=click.IntRange(min=2, max=100),
+    default=4,
+    show_default=True,
+    help="Number of regions.",
+)
+@click.option(
+    "--nomad",
+    type=click.Choice(["auto", "real", "simulated"]),
+    default="auto",
+    show_default=True,
+    help="What the regions are; auto takes real Nomad agents when a nomad binary is found.",
+)
+@click.option("--keep", is_flag=True, help="Leave the planet running, also when a step fails.")
+def demo(directory: Path | None, regions: int, nomad: str, *, keep: bool) -> None:
+    """Take a tour: one application in many regions, on a planet on this machine.
+
+    Starts a hub, the operator and regions; deploys examples; overrides one region; kills a region
+    and brings it back; deletes. Each step says what happens, and the kubectl line to see it.
+
+    On a terminal the planet stays up until Ctrl-C; elsewhere it is taken down at the end. Exits
+    with 1 when a step fails, and says why, with the end of the logs.
+    """
+    root = directory or Path(tempfile.mkdtemp(prefix="orrery-demo-"))
+    options = Options(
+        directory=root,
+        continents=2,
+        regions=regions,
+        nomad=None if nomad == "auto" else NomadKind(nomad),
+    )
+    try:
+        finish(lambda: _tour(options, keep=keep, linger=sys.stdout.isatty()))
+    except click.ClickException:
+        click.echo(f"logs are in {Layout.of(root).logs}", err=True)
+        raise
+    if directory is None and not keep:
+        shutil.rmtree(root)
+        click.echo(f"removed {root}")
+
+
+async def _tour(options: Options, *, keep: bool, linger: bool) -> None:
+    """Take the tour; a polite kill ends it as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task, "asyncio.run makes one"
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    tour = Tour(options, click.echo)
+    try:
+        await tour.take()
+        if linger and not keep:
+            await _until_interrupted()
+    except asyncio.CancelledError as error:
+        raise OrreryError("Interrupted", "the tour was interrupted") from error
+    finally:
+        if keep:
+            root = Layout.of(options.directory).root
+            click.echo(f"left running; end it: orrery playground down --directory {root}")
+        elif tour.is_up:
+            click.echo("taking the planet down; this usually takes 5 seconds")
+            await lifecycle.down(options.directory)
+
+
+async def _until_interrupted() -> None:
+    """Wait for Ctrl-C, which is no failure here."""
+    click.echo("\nThe planet stays up until Ctrl-C.")
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, interrupted.set)
+    try:
+        await interrupted.wait()
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+    click.echo()

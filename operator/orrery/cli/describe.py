@@ -1,0 +1,233 @@
+"""`orrery describe`: one object as a tree, with its conditions and events."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from orrery.cli.hub import Reader, Target, ask, find, hub_options, parse_reference
+from orrery.cli.output import (
+    JSON,
+    Branch,
+    age,
+    count,
+    line,
+    output_option,
+    parse_time,
+    show,
+    show_json,
+    table,
+)
+from orrery.ports import Document, Kind
+
+KINDS: Final = (Kind.GLOBAL_DEPLOYMENT, Kind.REGION)
+EVENTS_SHOWN: Final = 10
+
+_WORST_FIRST: Final = (
+    "Failed",
+    "Degraded",
+    "Unreachable",
+    "Updating",
+    "Pending",
+    "Stopping",
+    "Healthy",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Regions of one continent that are alike."""
+
+    regions: tuple[str, ...]
+    phase: str
+    ready: str
+    revision: str
+    reason: str
+    message: str
+
+
+_EXAMPLE: Final = """\b
+Example:
+  $ orrery describe gd/shop -n team-a
+"""
+
+
+@click.command(epilog=_EXAMPLE)
+@click.argument("object_", metavar="KIND/NAME")
+@hub_options()
+@output_option
+def describe(target: Target, object_: str, output: str) -> None:
+    """Show gd/NAME or rgn/NAME as a tree: where it runs, how it does, what happened.
+
+    Regions of a continent that are alike share a line; those with a problem stand first.
+    """
+    kind, name = parse_reference(object_, KINDS)
+
+    async def gather(reader: Reader) -> tuple[Document, Sequence[Document]]:
+        body = await find(reader, kind, name, target)
+        return body, await reader.events_of(body)
+
+    body, events = ask(target, gather)
+    if output == JSON:
+        show_json(as_json(body, events))
+    else:
+        show(*description(body, events, datetime.now(UTC)))
+
+
+def fold(regions: Mapping[str, Mapping[str, Any]]) -> list[Fold]:
+    """Group the regions of a continent that are alike: problems first, then by name."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, state in sorted(regions.items()):
+        fields = ("phase", "ready", "revision", "reason", "message")
+        groups.setdefault(tuple(str(state.get(f) or "") for f in fields), []).append(name)
+    folds = [Fold(tuple(names), *alike) for alike, names in groups.items()]
+    return sorted(folds, key=lambda f: (_severity(f.phase), f.regions))
+
+
+def description(body: Document, events: Sequence[Document], now: datetime) -> list[Any]:
+    """Lay out an object for people."""
+    told = body.get("status") or {}
+    tree = _deployment(body) if body["kind"] == Kind.GLOBAL_DEPLOYMENT else _region(body, now)
+    parts: list[Any] = [tree]
+    conditions = told.get("conditions") or ()
+    if conditions:
+        headings = ("CONDITION", "STATUS", "REASON", "AGE", "MESSAGE")
+        rows = [
+            (c["type"], c["status"], c["reason"], age(c["lastTransitionTime"], now), c["message"])
+            for c in conditions
+        ]
+        parts += [line(), table(headings, rows)]
+    parts.append(line())
+    if not events:
+        return [*parts, line("no recent events")]
+    happened = [
+        (age(_when(e), now), e.get("type") or "", e.get("reason") or "", e.get("message") or "")
+        for e in _newest(events)
+    ]
+    return [*parts, table(("AGE", "EVENT", "REASON", "MESSAGE"), happened)]
+
+
+def as_json(body: Document, events: Sequence[Document]) -> Document:
+    """Return what `-o json` prints: the object's state without what Kubernetes adds."""
+    metadata, told = body["metadata"], body.get("status") or {}
+    return {
+        "kind": body["kind"],
+        "namespace": metadata.get("namespace", ""),
+        "name": metadata["name"],
+        "generation": metadata.get("generation", 0),
+        "deletionTimestamp": metadata.get("deletionTimestamp"),
+        "spec": body["spec"],
+        "status": told,
+        "events": [
+            {
+                "time": _when(event),
+                "type": event.get("type") or "",
+                "reason": event.get("reason") or "",
+                "message": event.get("message") or "",
+            }
+            for event in _newest(events)
+        ],
+    }
+
+
+def _deployment(body: Document) -> Branch:
+    metadata, told = body["metadata"], body.get("status") or {}
+    display, spec = told.get("display") or {}, body["spec"]
+    continents = tuple(
+        Branch(continent["name"], tuple(map(_folded, fold(continent.get("regions") or {}))))
+        for continent in told.get("continents") or ()
+    )
+    name = f"{metadata['namespace']}/{metadata['name']}"
+    return Branch(
+        f"GlobalDeployment {name}: {display.get('regions', '0/0')} regions ready",
+        (
+            Branch(f"{spec['type']} {spec['docker']['image']}"),
+            *_notes(body),
+            *(continents or (Branch("in no region yet"),)),
+        ),
+    )
+
+
+def _folded(alike: Fold) -> Branch:
+    revision = f" at {alike.revision}" if alike.revision else ""
+    state = f"{alike.phase.lower()} {alike.ready}".rstrip() + revision
+    if len(alike.regions) == 1:
+        label = f"{alike.regions[0]} {state}"
+    else:
+        label = f"{count(len(alike.regions), 'region')} {state}: {', '.join(alike.regions)}"
+    why = ": ".join(text for text in (alike.reason, alike.message) if text)
+    return Branch(label, (Branch(why),) if why else ())
+
+
+def _region(body: Document, now: datetime) -> Branch:
+    metadata, spec, told = body["metadata"], body["spec"], body.get("status") or {}
+    location = spec.get("location") or {}
+    place = ", ".join(location[part] for part in ("city", "country") if location.get(part))
+    nomad = told.get("nomad") or {}
+    seen = told.get("lastSeenTime")
+    since = f", last seen {age(seen, now)} ago" if seen else ""
+    external = (spec.get("controlPlane") or {}).get("external") or {}
+    capacity, orphans = told.get("capacity"), told.get("orphans")
+    facts = [
+        f"continent {spec['continent']}, class {spec['class']}" + (f", {place}" if place else ""),
+        f"Nomad {nomad.get('version') or 'unknown'} at {external.get('nomadAddress', '?')}",
+    ]
+    if capacity:
+        facts.append(
+            f"capacity {capacity.get('cpuMHz', 0)} MHz, {capacity.get('memoryMB', 0)} MiB memory"
+        )
+    if orphans:
+        names = ", ".join(orphans.get("names") or ())
+        facts.append(f"{count(orphans['count'], 'job')} without an owner, left alone: {names}")
+    machines = [
+        Branch(f"data center {d['name']}: {d.get('ready', 0)}/{d.get('machines', 0)} machines")
+        for d in told.get("dataCenters") or ()
+    ]
+    phase = told.get("phase") or "Pending"
+    return Branch(
+        f"Region {metadata['name']}: {phase}{since}",
+        (*map(Branch, facts), *_notes(body), *machines),
+    )
+
+
+def _notes(body: Document) -> list[Branch]:
+    """Say what makes the status something else than the whole truth."""
+    metadata, told = body["metadata"], body.get("status") or {}
+    observed, generation = told.get("observedGeneration"), metadata.get("generation", 0)
+    notes = []
+    if metadata.get("deletionTimestamp"):
+        notes.append("is being deleted")
+    if observed is None:
+        notes.append("the operator has not looked at it yet")
+    elif observed < generation:
+        notes.append(
+            f"the operator has not looked at the newest spec yet: it saw generation {observed},"
+            f" now it is {generation}"
+        )
+    if body["spec"].get("paused"):
+        notes.append("paused: nothing is written to any region")
+    return [Branch(note) for note in notes]
+
+
+def _severity(phase: str) -> int:
+    return _WORST_FIRST.index(phase) if phase in _WORST_FIRST else 0
+
+
+def _newest(events: Sequence[Document]) -> list[Document]:
+    start = datetime.fromtimestamp(0, UTC)
+    newest = sorted(events, key=lambda e: parse_time(_when(e)) or start, reverse=True)
+    return newest[:EVENTS_SHOWN]
+
+
+def _when(event: Document) -> str | None:
+    """Return when an event last happened, by whichever of its fields is filled in."""
+    series = event.get("series") or {}
+    times = (
+        series.get("lastObservedTime"),
+        event.get("lastTimestamp"),
+        event.get("eventTime"),
+        event.get("firstTimestamp"),
+    )
+    return next((str(time) for time in times if time), None)

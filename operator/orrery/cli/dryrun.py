@@ -1,0 +1,200 @@
+"""Ask regions what a deployment would change there; write nothing anywhere.
+
+Each region decides by the same write protocol as the operator does, and its Nomad is asked only
+where that says "register". All regions are asked at once: one that hangs delays no other.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from orrery.cli.changes import NONE, Change, changes_of
+from orrery.errors import OrreryError, Refused
+from orrery.planning import protocol
+from orrery.planning.drift import differences
+from orrery.planning.protocol import Memory, Owner
+from orrery.ports import Document, Job, JobDeployment, PlacementFailure, PlanResult, RegionNomad
+from orrery.render.submission import parse_submission
+
+_UNTOUCHED = frozenset({"ignore"})
+
+
+class Action(StrEnum):
+    """What applying would do in a region."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    STOP = "stop"
+    NOTHING = "nothing"
+    BLOCKED = "blocked"
+    """Nothing, though something is wanted: another's job, a refusal, a missing driver."""
+    UNREACHABLE = "unreachable"
+    """Not known: the region cannot be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What applying would do in one region; regions with equal outcomes are one group."""
+
+    action: Action
+    changes: tuple[Change, ...] = ()
+    instances: tuple[tuple[str, int], ...] = ()
+    """By kind of update, such as ``place`` or ``destructive``; without those left as they are."""
+    no_room: tuple[str, ...] = ()
+    """Why instances find no place, one sentence per task group."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a region should run. Without a *document*: nothing any more."""
+
+    owner: Owner
+    namespace: str
+    document: Document | None = None
+    digest: str = ""
+    memory: Memory = field(default_factory=Memory)
+    """What the hub's status says was last left there."""
+
+
+async def ask_regions(
+    clients: Mapping[str, RegionNomad], wanted: Mapping[str, Wanted]
+) -> dict[str, Outcome]:
+    """Ask every region in *wanted* that has a client, all at once."""
+    regions = sorted(clients.keys() & wanted.keys())
+    outcomes = await asyncio.gather(*(ask_region(clients[r], wanted[r]) for r in regions))
+    return dict(zip(regions, outcomes, strict=True))
+
+
+async def ask_region(nomad: RegionNomad, wanted: Wanted) -> Outcome:
+    """Ask one region; what goes wrong is part of the outcome."""
+    try:
+        return await _ask(nomad, wanted)
+    except Refused as error:
+        return Outcome(Action.BLOCKED, notes=(error.message,))
+    except OrreryError as error:
+        # No write is sent, so whatever else came instead of an answer means the same.
+        return Outcome(Action.UNREACHABLE, notes=(error.message,))
+
+
+def grouped(outcomes: Mapping[str, Outcome]) -> list[tuple[Outcome, tuple[str, ...]]]:
+    """Put regions with equal outcomes together: what changes first, large groups first."""
+    groups: dict[Outcome, list[str]] = {}
+    for region, outcome in sorted(outcomes.items()):
+        groups.setdefault(outcome, []).append(region)
+    order = list(Action)
+    ranked = sorted(groups.items(), key=lambda g: (order.index(g[0].action), -len(g[1]), g[1]))
+    return [(outcome, tuple(regions)) for outcome, regions in ranked]
+
+
+async def _ask(nomad: RegionNomad, wanted: Wanted) -> Outcome:
+    if wanted.namespace not in await nomad.list_namespaces():
+        return await _create_namespace_first(nomad, wanted)
+    job = await nomad.read_job(wanted.namespace, wanted.owner.name)
+    if wanted.document is None:
+        return await _removal(nomad, wanted, job)
+    step = await _decide(nomad, wanted, wanted.document, job)
+    match step:
+        case protocol.Settled():
+            return Outcome(Action.NOTHING)
+        case protocol.Foreign(owner):
+            note = f'a job "{wanted.owner.name}" is there and is {owner}; it is left alone'
+            return Outcome(Action.BLOCKED, notes=(note,))
+        case protocol.Reverted(_, version, description):
+            note = (
+                f"version {version} was this very content and failed, and Nomad went back:"
+                f" {description}; it is not tried again"
+            )
+            return Outcome(Action.BLOCKED, notes=(note,))
+    plan = await nomad.plan_job(wanted.document)
+    action = Action.CREATE if job is None else Action.UPDATE
+    return _outcome(action, plan)
+
+
+async def _decide(
+    nomad: RegionNomad, wanted: Wanted, document: Document, job: Job | None
+) -> protocol.Step:
+    submitted: str | None = None
+    found: Sequence[str] = ()
+    failed: JobDeployment | None = None
+    if job is not None and protocol.owns(wanted.owner, job.meta):
+        submitted = await _submitted_digest(nomad, job, job.version)
+        found = differences(document, job.document)
+        if found or submitted != wanted.digest:
+            failed = await _failed_attempt(nomad, wanted, job)
+    return protocol.next_write(
+        owner=wanted.owner,
+        digest=wanted.digest,
+        memory=wanted.memory,
+        job=job,
+        submitted_digest=submitted,
+        differences=found,
+        failed=failed,
+    )
+
+
+async def _failed_attempt(nomad: RegionNomad, wanted: Wanted, job: Job) -> JobDeployment | None:
+    for deployment in await nomad.list_deployments(job.namespace, job.id):
+        if deployment.status == "failed" and deployment.job_version < job.version:
+            same = await _submitted_digest(nomad, job, deployment.job_version) == wanted.digest
+            return deployment if same else None
+    return None
+
+
+async def _submitted_digest(nomad: RegionNomad, job: Job, version: int) -> str | None:
+    note = parse_submission(await nomad.read_submission(job.namespace, job.id, version))
+    return None if note is None else note.digest
+
+
+async def _removal(nomad: RegionNomad, wanted: Wanted, job: Job | None) -> Outcome:
+    if job is None or job.stop or not protocol.owns(wanted.owner, job.meta):
+        return Outcome(Action.NOTHING)
+    plan = await nomad.plan_job({**job.document, "Stop": True})
+    return Outcome(Action.STOP, instances=_instances(plan))
+
+
+async def _create_namespace_first(nomad: RegionNomad, wanted: Wanted) -> Outcome:
+    """Judge a tenant's first job: its namespace comes with the job, and no plan works without.
+
+    Room is the same in all namespaces, so the question is asked in ``default``, under a name that
+    no job has.
+    """
+    if wanted.document is None:
+        return Outcome(Action.NOTHING)
+    name = f"orrery-plan-{wanted.digest}"
+    stand_in = {**wanted.document, "Namespace": "default", "ID": name, "Name": name}
+    try:
+        return _outcome(Action.CREATE, await nomad.plan_job(stand_in))
+    except Refused as error:
+        note = f"whether there is room is not known: {error.message}"
+        return Outcome(Action.CREATE, notes=(note,))
+
+
+def _outcome(action: Action, plan: PlanResult) -> Outcome:
+    if plan.diff.get("Type") == NONE:
+        return Outcome(Action.NOTHING, no_room=_no_room(plan.failures))
+    changes = () if action is Action.CREATE else changes_of(plan.diff)
+    return Outcome(action, changes, _instances(plan), _no_room(plan.failures))
+
+
+def _instances(plan: PlanResult) -> tuple[tuple[str, int], ...]:
+    return tuple((k, n) for k, n in plan.updates.items() if n and k not in _UNTOUCHED)
+
+
+def _no_room(failures: Mapping[str, PlacementFailure]) -> tuple[str, ...]:
+    return tuple(_describe_failure(failure) for _, failure in sorted(failures.items()))
+
+
+def _describe_failure(failure: PlacementFailure) -> str:
+    if not failure.evaluated:
+        return "no machine is ready in the data centers of the region"
+    full = [f"{n} out of {dimension}" for dimension, n in sorted(failure.dimensions.items())]
+    unfit = [f"{n} by {constraint}" for constraint, n in sorted(failure.constraints.items())]
+    reasons = [
+        f"{failure.exhausted} full" + (f" ({', '.join(full)})" if full else ""),
+        f"{sum(failure.constraints.values())} unfit" + (f" ({', '.join(unfit)})" if unfit else ""),
+    ]
+    counted = [text for text in reasons if not text.startswith("0 ")]
+    machines = f"{failure.evaluated} machine{'' if failure.evaluated == 1 else 's'} looked at"
+    return ", ".join([machines, *counted])

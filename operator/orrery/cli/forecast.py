@@ -1,0 +1,266 @@
+"""Foresee what applying GlobalDeployments would do, with the operator's own decisions.
+
+Gather (objects, Secrets, credentials), choose regions, split, render, then ask every region.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from orrery.api.conditions import Reason
+from orrery.api.globaldeployment import GlobalDeployment
+from orrery.api.region import Region
+from orrery.api.regionclass import RegionClass
+from orrery.api.validation import ValidationFailure, validate_region, validate_region_class
+from orrery.cli.dryrun import Action, Outcome, Wanted, ask_regions
+from orrery.cli.hub import Reader
+from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused
+from orrery.names import nomad_namespace
+from orrery.planning.placement import RegionCandidate, choose, describe_unknown
+from orrery.planning.protocol import Memory, Owner
+from orrery.planning.split import split
+from orrery.ports import Document, Key, Kind, NomadFactory, RegionNomad, Secret
+from orrery.reconcile.credentials import credentials
+from orrery.reconcile.fleet import drivers_of
+from orrery.regional import RegionalDeployment
+from orrery.render.digest import job_digest, spec_revision
+from orrery.render.driver import select_driver
+from orrery.render.nomad_job import describe_job, render_job
+from orrery.render.variables import render_items, secret_references
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a forecast must know beside the manifests."""
+
+    install: str
+    operator_namespace: str
+    secrets: Mapping[tuple[str, str], Secret] = field(default_factory=dict, repr=False)
+    """Secrets that would be applied together with the deployments, by namespace and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What applying one deployment would do."""
+
+    namespace: str
+    name: str
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    """By region."""
+    problems: tuple[str, ...] = ()
+    """Why nothing would be registered anywhere."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fails(self) -> bool:
+        """Whether something is in the way, or nothing can be known."""
+        actions = {outcome.action for outcome in self.outcomes.values()}
+        blind = actions == {Action.UNREACHABLE}
+        return bool(self.problems) or blind or Action.BLOCKED in actions
+
+    @property
+    def changes(self) -> bool:
+        """Whether something would change."""
+        idle = {Action.NOTHING, Action.UNREACHABLE, Action.BLOCKED}
+        return any(outcome.action not in idle for outcome in self.outcomes.values())
+
+
+@dataclass(slots=True)
+class _Draft:
+    """One deployment before its regions were asked."""
+
+    namespace: str
+    name: str
+    wanted: dict[str, Wanted] = field(default_factory=dict)
+    known: dict[str, Outcome] = field(default_factory=dict)
+    """Outcomes that need no question."""
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """The hub's regions and classes."""
+
+    regions: Mapping[str, Region]
+    classes: Mapping[str, RegionClass]
+
+    @property
+    def candidates(self) -> list[RegionCandidate]:
+        return [
+            RegionCandidate(name, region.spec.continent, dict(region.metadata.labels))
+            for name, region in sorted(self.regions.items())
+        ]
+
+
+async def foresee(
+    reader: Reader,
+    factory: NomadFactory,
+    deployments: Sequence[GlobalDeployment],
+    settings: Settings,
+) -> list[Forecast]:
+    """Foresee what applying *deployments* would do; raises what reading the hub raises."""
+    world = await _world(reader)
+    drafts = await asyncio.gather(*(_draft(reader, world, d, settings) for d in deployments))
+    needed = sorted({region for draft in drafts for region in draft.wanted})
+    clients, failures = await _connect(reader, factory, world, needed, settings)
+    try:
+        asked = await asyncio.gather(*(ask_regions(clients, draft.wanted) for draft in drafts))
+    finally:
+        await asyncio.gather(*(client.close() for client in clients.values()))
+    return [
+        Forecast(
+            namespace=draft.namespace,
+            name=draft.name,
+            outcomes=draft.known | found | {r: failures[r] for r in draft.wanted if r in failures},
+            problems=tuple(draft.problems),
+            notes=tuple(draft.notes),
+        )
+        for draft, found in zip(drafts, asked, strict=True)
+    ]
+
+
+async def _world(reader: Reader) -> _World:
+    regions, classes = await asyncio.gather(
+        reader.list_in(Kind.REGION, ""), reader.list_in(Kind.REGION_CLASS, "")
+    )
+    try:
+        return _World(
+            {body["metadata"]["name"]: validate_region(body) for body in regions},
+            {body["metadata"]["name"]: validate_region_class(body) for body in classes},
+        )
+    except ValidationFailure as failure:
+        message = f"the hub holds a region or a class that this orrery cannot read: {failure}"
+        raise InvalidSpec(Reason.INVALID_SPEC, message) from failure
+
+
+async def _draft(
+    reader: Reader, world: _World, deployment: GlobalDeployment, settings: Settings
+) -> _Draft:
+    """Derive what each region should run, and what regions would not run any more."""
+    metadata, spec = deployment.metadata, deployment.spec
+    draft = _Draft(metadata.namespace, metadata.name)
+    memories = _memories(
+        await reader.read(Key(Kind.GLOBAL_DEPLOYMENT, metadata.namespace, metadata.name))
+    )
+    if spec.paused:
+        draft.notes.append("spec.paused is true: nothing is written until it is false")
+    choice = choose(spec.placement, world.candidates)
+    unknown = describe_unknown(choice)
+    if not choice.selected:
+        draft.problems += unknown or ["spec.placement selects no region"]
+        return draft
+    draft.notes += unknown
+    selected = [c for c in world.candidates if c.name in choice.selected]
+    try:
+        regionals = split(spec, namespace=metadata.namespace, name=metadata.name, regions=selected)
+        await _check_secrets(reader, draft, regionals, settings)
+        for region, regional in regionals.items():
+            _want(draft, deployment, regional, world=world, install=settings.install)
+            if region in memories and region in draft.wanted:
+                draft.wanted[region] = replace(draft.wanted[region], memory=memories[region])
+    except (InvalidSpec, NotYet) as error:
+        draft.problems.append(error.message)
+        draft.wanted.clear()
+        return draft
+    owner = Owner(settings.install, metadata.namespace, metadata.name)
+    namespace = nomad_namespace(settings.install, metadata.namespace)
+    for region in sorted(memories.keys() & world.regions.keys() - set(choice.selected)):
+        draft.wanted[region] = Wanted(owner, namespace)
+    return draft
+
+
+def _want(
+    draft: _Draft,
+    deployment: GlobalDeployment,
+    regional: RegionalDeployment,
+    *,
+    world: _World,
+    install: str,
+) -> None:
+    """Render the job of one region, as the operator would."""
+    metadata, region = deployment.metadata, regional.region
+    spec = world.regions[region].spec
+    if spec.paused:
+        draft.notes.append(f"region {region} is paused: nothing is written there until it is not")
+    try:
+        driver = select_driver(
+            drivers_of(world.classes.get(spec.class_)), regional.driver, region_class=spec.class_
+        )
+    except InvalidSpec as error:
+        draft.known[region] = Outcome(Action.BLOCKED, notes=(error.message,))
+        return
+    revision = spec_revision(deployment.spec)
+    document = render_job(
+        regional,
+        install=install,
+        driver=driver,
+        region_class=spec.class_,
+        description=describe_job(metadata.namespace, metadata.name, revision),
+    )
+    draft.wanted[region] = Wanted(
+        owner=Owner(install, metadata.namespace, metadata.name),
+        namespace=nomad_namespace(install, metadata.namespace),
+        document=document,
+        digest=job_digest(document),
+    )
+
+
+async def _check_secrets(
+    reader: Reader, draft: _Draft, regionals: Mapping[str, RegionalDeployment], settings: Settings
+) -> None:
+    """Demand the Secrets that the operator would read; their values stay here."""
+    wanted = sorted({ref.secret for r in regionals.values() for ref in secret_references(r)})
+    found: dict[str, Secret] = {}
+    for name in wanted:
+        secret = settings.secrets.get((draft.namespace, name))
+        try:
+            secret = secret or await reader.read_secret(draft.namespace, name)
+        except Refused as error:
+            draft.notes.append(f'Secret "{name}" was not checked: {error.message}')
+            return
+        if secret is not None:
+            found[name] = secret
+    for regional in regionals.values():
+        render_items(regional, found)
+
+
+async def _connect(
+    reader: Reader,
+    factory: NomadFactory,
+    world: _World,
+    regions: Sequence[str],
+    settings: Settings,
+) -> tuple[dict[str, RegionNomad], dict[str, Outcome]]:
+    """Connect to *regions*; without usable credentials a region cannot be asked."""
+
+    async def connect(name: str) -> RegionNomad | Outcome:
+        spec, namespace = world.regions[name].spec, settings.operator_namespace
+        secret_name = spec.control_plane.external.credentials_secret_ref.name
+        try:
+            secret = await reader.read_secret(namespace, secret_name)
+            return factory.connect(credentials(spec, secret, namespace=namespace))
+        except OrreryError as error:
+            note = f"no usable credentials: {error.message}"
+            return Outcome(Action.UNREACHABLE, notes=(note,))
+
+    made = await asyncio.gather(*map(connect, regions))
+    clients: dict[str, RegionNomad] = {}
+    failures: dict[str, Outcome] = {}
+    for name, result in zip(regions, made, strict=True):
+        if isinstance(result, Outcome):
+            failures[name] = result
+        else:
+            clients[name] = result
+    return clients, failures
+
+
+def _memories(body: Document | None) -> dict[str, Memory]:
+    """Read from the live object what was last left in each region."""
+    told: Mapping[str, Any] = (body or {}).get("status") or {}
+    return {
+        region: Memory(str(state.get("revision") or ""), int(state.get("index") or 0))
+        for continent in told.get("continents") or ()
+        for region, state in (continent.get("regions") or {}).items()
+    }

@@ -1,0 +1,206 @@
+"""`orrery plan`: what applying manifests would change in every region."""
+
+import base64
+import binascii
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import click
+
+from orrery import names
+from orrery.adapters.nomad import NomadClientFactory
+from orrery.api.globaldeployment import GlobalDeployment
+from orrery.api.validation import ValidationFailure, validate_deployment
+from orrery.cli.dryrun import Action, Outcome, grouped
+from orrery.cli.forecast import Forecast, Settings, foresee
+from orrery.cli.hub import Reader, Target, ask, hub_options, operator_namespace_option
+from orrery.cli.manifests import Manifest, deployments_in, in_namespace, read_manifests
+from orrery.cli.output import JSON, count, line, output_option, show, show_json
+from orrery.errors import InvalidSpec
+from orrery.ports import Document, Secret
+
+NOTHING, CHANGES, ERROR = 0, 1, 255
+
+_EXAMPLE: Final = """\b
+Example:
+  $ orrery plan -f shop.yaml -n team-a
+  GlobalDeployment team-a/shop
+    update in 1 region: was
+      resources.memoryMB: 256 -> 1024
+      instances: 10 to replace
+    no change in 3 regions: fra, par, sfo
+"""
+
+_ACTIONS: Final = {
+    Action.CREATE: "create in",
+    Action.UPDATE: "update in",
+    Action.STOP: "stop in",
+    Action.NOTHING: "no change in",
+    Action.BLOCKED: "blocked in",
+    Action.UNREACHABLE: "not known in",
+}
+_INSTANCES: Final = {
+    "place": "to start",
+    "in_place": "to change in place",
+    "destructive": "to replace",
+    "stop": "to stop",
+    "migrate": "to move",
+    "canary": "to start as canary",
+    "preemption": "of others to displace",
+}
+
+
+class PlanError(click.ClickException):
+    """Nothing can be said of what would change."""
+
+    exit_code = ERROR
+
+
+@click.command(epilog=_EXAMPLE)
+@click.option(
+    "-f", "--filename", required=True, help="A manifest, a folder of them, or - for standard input."
+)
+@operator_namespace_option
+@click.option(
+    "--install",
+    envvar="ORRERY_INSTALL",
+    default=names.INSTALL_DEFAULT,
+    show_default=True,
+    help="Id of the installation, as the operator has it.  [env: ORRERY_INSTALL]",
+)
+@hub_options(all_namespaces=False)
+@output_option
+def plan(target: Target, filename: str, operator_namespace: str, install: str, output: str) -> None:
+    """Show what applying manifests would change in every region. Nothing is written anywhere.
+
+    Each region's own Nomad is asked, all at once, so the answer says whether there is room.
+    Regions with the same answer share a paragraph. To ask, this reads the Secrets with the
+    regions' credentials. Only GlobalDeployments are planned; other kinds are named as skipped.
+
+    Exit status: 0 nothing would change, 1 something would, 255 a manifest is not valid, something
+    is in the way, or no region can be asked.
+    """
+    try:
+        manifests = read_manifests(filename)
+        planned = [_placed(manifest, target) for manifest in deployments_in(manifests, filename)]
+        deployments = accept_all(planned)
+    except InvalidSpec as error:
+        raise PlanError(error.message) from error
+    skipped = [str(manifest) for manifest in manifests if not manifest.is_deployment]
+    settings = Settings(install, operator_namespace, secrets_in(manifests, target.namespace))
+
+    async def work(reader: Reader) -> list[Forecast]:
+        return await foresee(reader, NomadClientFactory(), deployments, settings)
+
+    forecasts = ask(target, work, failure=PlanError)
+    if output == JSON:
+        show_json(as_json(forecasts, skipped))
+    else:
+        show(*lines(forecasts, skipped))
+    sys.exit(exit_code(forecasts))
+
+
+def accept_all(manifests: Sequence[Manifest]) -> list[GlobalDeployment]:
+    """Validate *manifests*; raises `InvalidSpec` that names every problem of every one."""
+    accepted, problems = [], []
+    for manifest in manifests:
+        try:
+            accepted.append(validate_deployment(manifest.document))
+        except ValidationFailure as found:
+            problems.append(f"{manifest} is not valid:")
+            problems += [f"  {problem}" for problem in found.problems]
+    if problems:
+        raise InvalidSpec("InvalidSpec", "\n".join(problems))
+    return accepted
+
+
+def secrets_in(manifests: Sequence[Manifest], namespace: str) -> dict[tuple[str, str], Secret]:
+    """Find Secrets that would be applied together with the deployments that read them."""
+    found = {}
+    for manifest in manifests:
+        if manifest.kind != "Secret" or manifest.document.get("apiVersion") != "v1":
+            continue
+        where = (manifest.namespace or namespace, manifest.name)
+        secret_type = str(manifest.document.get("type") or "Opaque")
+        found[where] = Secret(*where, secret_type, {}, _secret_data(manifest.document))
+    return found
+
+
+def exit_code(forecasts: Sequence[Forecast]) -> int:
+    """Say in one number what the forecasts are."""
+    if any(forecast.fails for forecast in forecasts):
+        return ERROR
+    return CHANGES if any(forecast.changes for forecast in forecasts) else NOTHING
+
+
+def lines(forecasts: Sequence[Forecast], skipped: Sequence[str]) -> list[Any]:
+    """Lay out forecasts for people."""
+    parts: list[Any] = []
+    for forecast in forecasts:
+        parts += [line(f"GlobalDeployment {forecast.namespace}/{forecast.name}")]
+        parts += [line(f"nothing is registered: {p}", indent=2) for p in forecast.problems]
+        for outcome, regions in grouped(forecast.outcomes):
+            parts += _group(outcome, regions)
+        parts += [line(f"note: {note}", indent=2) for note in forecast.notes]
+    parts += [line(f"skipped: {what}") for what in skipped]
+    return parts
+
+
+def as_json(forecasts: Sequence[Forecast], skipped: Sequence[str]) -> Document:
+    """Return forecasts as `-o json` prints them."""
+    return {
+        "deployments": [
+            {
+                "namespace": forecast.namespace,
+                "name": forecast.name,
+                "problems": list(forecast.problems),
+                "groups": [
+                    {
+                        "action": outcome.action.value,
+                        "regions": list(regions),
+                        "changes": [
+                            {"field": c.field, "old": c.old, "new": c.new} for c in outcome.changes
+                        ],
+                        "instances": dict(outcome.instances),
+                        "noRoom": list(outcome.no_room),
+                        "notes": list(outcome.notes),
+                    }
+                    for outcome, regions in grouped(forecast.outcomes)
+                ],
+                "notes": list(forecast.notes),
+            }
+            for forecast in forecasts
+        ],
+        "skipped": list(skipped),
+        "exitCode": exit_code(forecasts),
+    }
+
+
+def _group(outcome: Outcome, regions: Sequence[str]) -> list[Any]:
+    where = f"{_ACTIONS[outcome.action]} {count(len(regions), 'region')}: {', '.join(regions)}"
+    counted = [f"{number} {_INSTANCES.get(kind, kind)}" for kind, number in outcome.instances]
+    each = "instances in each" if len(regions) > 1 else "instances"
+    return [
+        line(where, indent=2),
+        *(line(str(change), indent=4) for change in outcome.changes),
+        *([line(f"{each}: {', '.join(counted)}", indent=4)] if counted else []),
+        *(line(f"no room: {why}", indent=4) for why in outcome.no_room),
+        *(line(note, indent=4) for note in outcome.notes),
+    ]
+
+
+def _placed(manifest: Manifest, target: Target) -> Manifest:
+    return in_namespace(manifest, target.namespace, given=bool(target.given_namespace))
+
+
+def _secret_data(document: Mapping[str, Any]) -> dict[str, bytes]:
+    """Read a Secret's data as the API server would; what is no base64 it will refuse itself."""
+    data: dict[str, bytes] = {}
+    for key, value in (document.get("data") or {}).items():
+        try:
+            data[str(key)] = base64.b64decode(str(value), validate=True)
+        except binascii.Error:
+            data[str(key)] = b""
+    texts = document.get("stringData") or {}
+    return data | {str(key): str(value).encode() for key, value in texts.items()}

@@ -1,0 +1,162 @@
+"""`orrery playground`: a planet on one machine."""
+
+import asyncio
+import dataclasses
+import json
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic.alias_generators import to_camel
+from rich.console import Console
+from rich.table import Table
+
+from orrery.errors import OrreryError
+from orrery.playground.lifecycle import Options, down, up
+from orrery.playground.power import kill, revive
+from orrery.playground.state import HubKind, NomadKind
+from orrery.playground.status import Life, Report, status
+
+T = TypeVar("T")
+
+_WIDTH = 100
+_directory = click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("playground"),
+    show_default=True,
+    help="Where the playground keeps its files.",
+)
+
+
+@click.group()
+def playground() -> None:
+    """Run a hub, an operator and regions as plain processes on this machine."""
+
+
+@playground.command("up")
+@_directory
+@click.option("--continents", default=2, show_default=True, help="Number of continents.")
+@click.option("--regions", default=4, show_default=True, help="Number of regions.")
+@click.option(
+    "--nomad",
+    type=click.Choice(["auto", "real", "simulated"]),
+    default="auto",
+    show_default=True,
+    help="What the regions are; auto takes real Nomad agents when a nomad binary is found.",
+)
+@click.option(
+    "--hub",
+    type=click.Choice([kind.value for kind in HubKind]),
+    envvar="HUB",
+    default=HubKind.PROCESSES.value,
+    show_default=True,
+    help="What the hub is; kind needs a Docker engine.  [env: HUB]",
+)
+@click.option(
+    "--operator/--no-operator",
+    default=True,
+    help="Whether to start the operator; without it, run it yourself, in a debugger say.",
+)
+def up_command(
+    directory: Path, continents: int, regions: int, nomad: str, hub: str, *, operator: bool
+) -> None:
+    """Start a playground, wait until all of it is ready, and leave it running."""
+    options = Options(
+        directory=directory,
+        continents=continents,
+        regions=regions,
+        nomad=None if nomad == "auto" else NomadKind(nomad),
+        hub=HubKind(hub),
+        operator=operator,
+    )
+    _run(up(options, click.echo))
+
+
+@playground.command("status")
+@_directory
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
+def status_command(directory: Path, output: str) -> None:
+    """Show what runs and what died; exits with 1 when something did."""
+    report = _run(status(directory))
+    if output == "json":
+        click.echo(json.dumps(dataclasses.asdict(report, dict_factory=_camel), indent=2))
+    else:
+        _show(report)
+    sys.exit(1 if report.problems else 0)
+
+
+@playground.command("kill")
+@_directory
+@click.argument("region")
+def kill_command(directory: Path, region: str) -> None:
+    """End the agent of REGION at once, as a power failure would."""
+    _run(kill(directory, region, click.echo))
+
+
+@playground.command("revive")
+@_directory
+@click.argument("region")
+def revive_command(directory: Path, region: str) -> None:
+    """Bring REGION back with the data it had."""
+    _run(revive(directory, region, click.echo))
+
+
+@playground.command("down")
+@_directory
+def down_command(directory: Path) -> None:
+    """End every process of the playground and remove its files, except logs."""
+    _run(down(directory, click.echo))
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run *work*; Ctrl-C and a polite kill both let it clean up after itself."""
+
+    async def interruptible() -> T:
+        task = asyncio.current_task()
+        assert task, "asyncio.run makes one"
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(interruptible())
+    except OrreryError as error:
+        raise click.ClickException(error.message) from error
+    except (asyncio.CancelledError, KeyboardInterrupt) as error:
+        raise click.Abort from error
+
+
+def _camel(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {to_camel(name): value for name, value in fields}
+
+
+def _show(report: Report) -> None:
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    console.print(f"hub       {report.hub}  {report.hub_url}", soft_wrap=True)
+    console.print(f"operator  {report.operator}", soft_wrap=True)
+    console.print(f"regions   {report.nomad} Nomad, {_instances(report)}", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("REGION", "CONTINENT", "PROCESS", "PHASE", "PID", "ADDRESS"):
+        table.add_column(heading, no_wrap=True)
+    for region in report.regions:
+        table.add_row(
+            region.name,
+            region.continent,
+            region.process.value,
+            region.phase or "?",
+            str(region.pid) if region.process is Life.RUNNING else "-",
+            region.nomad_address,
+        )
+    console.print(table)
+    for problem in report.problems:
+        console.print(f"! {problem}", soft_wrap=True)
+    console.print(f"\nexport KUBECONFIG={report.kubeconfig}", soft_wrap=True)
+
+
+def _instances(report: Report) -> str:
+    if report.nomad is NomadKind.SIMULATED:
+        return "simulated instances"
+    return "containers" if report.containers else "stand-ins in place of containers"

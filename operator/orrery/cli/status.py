@@ -1,0 +1,239 @@
+"""`orrery status`: the planet in a few lines."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from orrery.cli.hub import (
+    OPERATOR_NAMESPACE,
+    Reader,
+    Target,
+    ask,
+    hub_options,
+    operator_namespace_option,
+)
+from orrery.cli.output import (
+    JSON,
+    age,
+    count,
+    line,
+    output_option,
+    rendered,
+    show,
+    show_json,
+    table,
+)
+from orrery.ports import Document, Kind, Lease
+
+__all__ = ["Planet", "look", "planet_text", "status"]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRow:
+    """One region, as its object says."""
+
+    name: str
+    continent: str
+    phase: str
+    nomad_version: str
+    machines: int
+    machines_ready: int
+    last_seen_time: str | None
+    """When it last answered, of a region that does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentRow:
+    """One GlobalDeployment, as its status says."""
+
+    namespace: str
+    name: str
+    regions: str
+    ready: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planet:
+    """All of it, sorted."""
+
+    regions: Sequence[RegionRow]
+    deployments: Sequence[DeploymentRow]
+    operator: Lease | None = None
+    """The operator's lease, when there is one that may be read."""
+
+
+_EXAMPLE: Final = """\b
+Example:
+  $ orrery status -n team-a
+  2 continents, 4 regions: 3 Open, 1 Unreachable
+"""
+
+
+@click.command(epilog=_EXAMPLE)
+@hub_options()
+@operator_namespace_option
+@output_option
+def status(target: Target, operator_namespace: str, output: str) -> None:
+    """Show the planet in a few lines: continents, regions, and the deployments of a namespace.
+
+    What is shown is what the operator last saw; a region that does not answer has the time since
+    it last did. When no operator runs, the first line says so.
+    """
+    planet = ask(target, lambda reader: look(reader, target, operator_namespace))
+    now = datetime.now(UTC)
+    if output == JSON:
+        show_json(as_json(planet, now))
+        return
+    place = "any namespace" if target.all_namespaces else f'namespace "{target.namespace}"'
+    show(*planet_lines(planet, now, place=place))
+
+
+async def look(
+    reader: Reader, target: Target, operator_namespace: str = OPERATOR_NAMESPACE
+) -> Planet:
+    """Read regions and deployments, and whether anybody looks after them."""
+    namespace = "" if target.all_namespaces else target.namespace
+    regions = await reader.list_in(Kind.REGION, "")
+    deployments = await reader.list_in(Kind.GLOBAL_DEPLOYMENT, namespace)
+    return Planet(
+        regions=sorted(map(_region, regions), key=lambda r: (r.continent, r.name)),
+        deployments=sorted(map(_deployment, deployments), key=lambda d: (d.namespace, d.name)),
+        operator=await reader.operator_lease(operator_namespace),
+    )
+
+
+def planet_text(planet: Planet, now: datetime, *, place: str) -> str:
+    """Return what `orrery status` prints where no terminal is."""
+    return rendered(*planet_lines(planet, now, place=place))
+
+
+def planet_lines(planet: Planet, now: datetime, *, place: str) -> list[Any]:
+    """Lay out the planet for people."""
+    continents = len({region.continent for region in planet.regions})
+    stale = stale_since(planet.operator, now)
+    parts = [line(f"no operator runs, what follows is {stale} old"), line()] if stale else []
+    if not planet.regions:
+        parts += [line("no regions: create a Continent, a RegionClass and a Region first")]
+    else:
+        summary = f"{count(continents, 'continent')}, {count(len(planet.regions), 'region')}"
+        parts += [
+            line(f"{summary}: {_by_phase(planet.regions)}"),
+            line(),
+            table(
+                ("CONTINENT", "REGION", "PHASE", "NOMAD", "MACHINES", "LAST SEEN"),
+                _region_rows(planet.regions, now),
+            ),
+        ]
+    parts.append(line())
+    if not planet.deployments:
+        return [*parts, line(f"no deployments in {place}")]
+    headings = ("NAMESPACE", "NAME", "REGIONS", "READY", "STATUS")
+    rows = [(d.namespace, d.name, d.regions, d.ready, d.status) for d in planet.deployments]
+    return [*parts, table(headings, rows)]
+
+
+def stale_since(operator: Lease | None, now: datetime) -> str | None:
+    """Say for how long no operator has looked, None while one does, or when it is not known."""
+    if operator is None:
+        return None
+    renewed = datetime.fromtimestamp(operator.renewed, UTC)
+    expired = (now - renewed).total_seconds() > operator.duration
+    return age(renewed.isoformat(), now) if expired or not operator.holder else None
+
+
+def as_json(planet: Planet, now: datetime) -> Document:
+    """Return the planet as `-o json` prints it."""
+    continents: dict[str, list[Document]] = {}
+    for region in planet.regions:
+        continents.setdefault(region.continent, []).append(
+            {
+                "name": region.name,
+                "phase": region.phase,
+                "nomadVersion": region.nomad_version,
+                "machines": region.machines,
+                "machinesReady": region.machines_ready,
+                "lastSeenTime": region.last_seen_time,
+            }
+        )
+    return {
+        "operatorRuns": planet.operator and stale_since(planet.operator, now) is None,
+        "continents": [{"name": n, "regions": regions} for n, regions in continents.items()],
+        "deployments": [
+            {
+                "namespace": d.namespace,
+                "name": d.name,
+                "regions": d.regions,
+                "ready": d.ready,
+                "status": d.status,
+            }
+            for d in planet.deployments
+        ],
+    }
+
+
+def _region_rows(regions: Iterable[RegionRow], now: datetime) -> Iterable[Sequence[str]]:
+    """Write a continent's name once, on its first region."""
+    before = ""
+    for region in regions:
+        yield (
+            "" if region.continent == before else region.continent,
+            region.name,
+            region.phase,
+            region.nomad_version or "-",
+            _machines(region),
+            _last_seen(region, now),
+        )
+        before = region.continent
+
+
+def _machines(region: RegionRow) -> str:
+    """Count the ready machines; what was true of a region that does not answer is not known."""
+    if region.phase == "Unreachable":
+        return "?"
+    return f"{region.machines_ready}/{region.machines}"
+
+
+def _last_seen(region: RegionRow, now: datetime) -> str:
+    if region.last_seen_time:
+        return f"{age(region.last_seen_time, now)} ago"
+    return "now" if region.phase == "Open" else "-"
+
+
+def _by_phase(regions: Sequence[RegionRow]) -> str:
+    phases = [region.phase for region in regions]
+    return ", ".join(f"{phases.count(phase)} {phase}" for phase in sorted(set(phases)))
+
+
+def _region(body: Document) -> RegionRow:
+    told = body.get("status") or {}
+    data_centers = told.get("dataCenters") or []
+    return RegionRow(
+        name=body["metadata"]["name"],
+        continent=body["spec"].get("continent", ""),
+        phase=told.get("phase") or "Pending",
+        nomad_version=(told.get("nomad") or {}).get("version", ""),
+        machines=sum(d.get("machines", 0) for d in data_centers),
+        machines_ready=sum(d.get("ready", 0) for d in data_centers),
+        last_seen_time=told.get("lastSeenTime"),
+    )
+
+
+def _deployment(body: Document) -> DeploymentRow:
+    told: Mapping[str, Any] = body.get("status") or {}
+    display = told.get("display") or {}
+    return DeploymentRow(
+        namespace=body["metadata"]["namespace"],
+        name=body["metadata"]["name"],
+        regions=display.get("regions", "-"),
+        ready=_ready(told),
+        status=display.get("status", "not looked at yet"),
+    )
+
+
+def _ready(told: Mapping[str, Any]) -> str:
+    conditions = told.get("conditions") or ()
+    return next((c["status"] for c in conditions if c["type"] == "Ready"), "Unknown")

@@ -1,0 +1,1 @@
+"""When work runs: keyed queues, lanes, backoff, breakers, leadership. Knows no kind."""

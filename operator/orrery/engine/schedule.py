@@ -1,0 +1,160 @@
+"""Decide which key comes next. Pure: time is handed in.
+
+A key waits for its time, is ready to be handed out, or is being worked on; one that is added while
+it is worked on is handed out once more afterwards. A pass that starts after an add answers it. So a
+change is never lost, and no two workers ever hold the same key.
+"""
+
+import heapq
+from collections.abc import Hashable
+from enum import IntEnum
+from itertools import count
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Priority(IntEnum):
+    """What goes first."""
+
+    USER = 0
+    """Something changed: somebody may be waiting."""
+    RESYNC = 1
+    """A sweep looks whether everything still is as it should be."""
+
+
+RESYNC_SHARE = 8
+"""One handout in so many is kept for RESYNC, so that a busy day does not starve it."""
+
+
+class Schedule(Generic[K]):
+    """A de-duplicated queue of keys with priorities and delays."""
+
+    def __init__(self) -> None:
+        self._ready: dict[Priority, dict[K, float]] = {p: {} for p in Priority}
+        self._waiting: dict[K, tuple[float, Priority]] = {}
+        self._alarms: list[tuple[float, int, K]] = []
+        self._working: dict[K, Priority] = {}
+        self._once_more: dict[K, Priority] = {}
+        self._user_streak = 0
+        self._order = count()
+
+    def add(self, key: K, *, now: float, priority: Priority, delay: float = 0) -> None:
+        """Have *key* handed out, *delay* seconds from *now*.
+
+        The earliest time and the more urgent priority win. An immediate add ends a delay.
+        """
+        if delay > 0:
+            self._add_later(key, now + delay, priority)
+        else:
+            self._add_now(key, now, priority)
+
+    def take(self, now: float) -> K | None:
+        """Hand out the next key, None when nothing is ready."""
+        self.ripen(now)
+        priority = self._next_priority()
+        if priority is None:
+            return None
+        self._user_streak = 0 if priority is Priority.RESYNC else self._user_streak + 1
+        ready = self._ready[priority]
+        key = next(iter(ready))
+        del ready[key]
+        self._waiting.pop(key, None)
+        self._working[key] = priority
+        return key
+
+    def done(self, key: K, *, now: float, again: float | None = None) -> None:
+        """Take *key* back from its worker; *again* adds it as urgently as before, so much later.
+
+        When it was added in the meantime that comes first, and *again* has no meaning any more.
+        """
+        priority = self._working.pop(key)
+        once_more = self._once_more.pop(key, None)
+        if once_more is not None:
+            self._add_now(key, now, once_more)
+        elif again is not None:
+            self.add(key, now=now, priority=priority, delay=again)
+
+    def ripen(self, now: float) -> None:
+        """Make ready what has waited long enough."""
+        while self._alarms and self._alarms[0][0] <= now:
+            due, _, key = heapq.heappop(self._alarms)
+            if key in self._waiting and self._waiting[key][0] == due:
+                self._add_now(key, now, self._waiting[key][1])
+
+    def next_due(self) -> float | None:
+        """Return when the next key has waited long enough, None when none waits."""
+        while self._alarms:
+            due, _, key = self._alarms[0]
+            if key in self._waiting and self._waiting[key][0] == due:
+                return due
+            heapq.heappop(self._alarms)
+        return None
+
+    def ready_since(self, key: K) -> float | None:
+        """Return when *key* became ready, None when it is not."""
+        return next((ready[key] for ready in self._ready.values() if key in ready), None)
+
+    def peek(self, now: float) -> K | None:
+        """Return what `take` would hand out."""
+        self.ripen(now)
+        priority = self._next_priority()
+        return None if priority is None else next(iter(self._ready[priority]))
+
+    def forget_all(self) -> None:
+        """Drop everything that is not being worked on."""
+        for ready in self._ready.values():
+            ready.clear()
+        self._waiting.clear()
+        self._alarms.clear()
+        self._once_more.clear()
+
+    @property
+    def working(self) -> frozenset[K]:
+        """The keys that workers hold."""
+        return frozenset(self._working)
+
+    @property
+    def ready(self) -> int:
+        """How many keys could be handed out now."""
+        return sum(map(len, self._ready.values()))
+
+    def __len__(self) -> int:
+        due = {*self._ready[Priority.USER], *self._ready[Priority.RESYNC], *self._once_more}
+        return len(due | self._waiting.keys())
+
+    def _add_now(self, key: K, now: float, priority: Priority) -> None:
+        waited = self._waiting.pop(key, None)
+        if waited is not None:
+            priority = min(priority, waited[1])
+        if key in self._working:
+            self._once_more[key] = min(priority, self._once_more.get(key, priority))
+            return
+        user, resync = self._ready[Priority.USER], self._ready[Priority.RESYNC]
+        if key in user:
+            return
+        if priority is Priority.USER:
+            user[key] = resync.pop(key, now)
+        else:
+            resync.setdefault(key, now)
+
+    def _add_later(self, key: K, due: float, priority: Priority) -> None:
+        if self._comes_anyway(key, priority):
+            return
+        if key in self._waiting:
+            earlier, other = self._waiting[key]
+            due, priority = min(due, earlier), min(priority, other)
+        self._waiting[key] = (due, priority)
+        heapq.heappush(self._alarms, (due, next(self._order), key))
+
+    def _comes_anyway(self, key: K, priority: Priority) -> bool:
+        """Tell whether a pass that is about to start, as urgent as this, will see the news."""
+        pending = [p for p in Priority if key in self._ready[p]]
+        pending += [self._once_more[key]] if key in self._once_more else []
+        return any(p <= priority for p in pending)
+
+    def _next_priority(self) -> Priority | None:
+        user, resync = self._ready[Priority.USER], self._ready[Priority.RESYNC]
+        if user and (not resync or self._user_streak < RESYNC_SHARE - 1):
+            return Priority.USER
+        return Priority.RESYNC if resync else None

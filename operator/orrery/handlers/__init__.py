@@ -1,0 +1,1 @@
+"""kopf: when to look, never what to do."""

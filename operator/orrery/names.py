@@ -1,0 +1,57 @@
+"""Every name, label and annotation that Orrery writes."""
+
+from orrery.api.base import GROUP
+
+INSTALL_DEFAULT = "orrery"
+"""The install id, unless configured. It outlives the hub, so it is never generated."""
+
+FIELD_MANAGER = "orrery"
+FINALIZER = f"{GROUP}/regional-jobs"
+LEASE = "orrery-operator"
+
+ANNOTATION_ENDPOINT = f"{GROUP}/endpoint"
+"""On a credentials Secret: the only address that its token may be sent to."""
+
+ANNOTATION_RECONCILE_AT = f"{GROUP}/reconcile-at"
+"""On any object: a new value asks for a reconcile now, whatever the spec says."""
+
+META_INSTALL = "orrery_install"
+META_NAMESPACE = "orrery_namespace"
+META_NAME = "orrery_name"
+
+TASK_GROUP = "instances"
+TASK = "app"
+
+
+def nomad_namespace(install: str, namespace: str) -> str:
+    """Name the Nomad namespace of a tenant.
+
+    Injective: an install id has no hyphen, so the first hyphen splits the two.
+    """
+    return f"{install}-{namespace}"
+
+
+def hub_namespace(install: str, nomad_namespace: str) -> str | None:
+    """Name the hub namespace behind *nomad_namespace*, None when it is not this install's."""
+    prefix, _, namespace = nomad_namespace.partition("-")
+    return namespace if prefix == install and namespace else None
+
+
+def job_meta(install: str, namespace: str, name: str) -> dict[str, str]:
+    """Stamp a job with its owner: constants only, a changed Meta restarts every allocation."""
+    return {META_INSTALL: install, META_NAMESPACE: namespace, META_NAME: name}
+
+
+def variable_path(job_id: str) -> str:
+    """Name the Nomad variable that holds a job's secrets; Nomad lets just that job read it."""
+    return f"nomad/jobs/{job_id}"
+
+
+def port_label(port: int) -> str:
+    """Label a port in a Nomad network block, as in ``NOMAD_PORT_p3000``."""
+    return f"p{port}"
+
+
+def service_name(job_id: str, port: int) -> str:
+    """Name the Nomad service of one port of a job."""
+    return f"{job_id}-{port}"

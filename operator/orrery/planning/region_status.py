@@ -1,0 +1,105 @@
+"""Sum up what is known of a region into its status. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orrery.api.conditions import ConditionType, Reason
+from orrery.api.region import Capacity, DataCenterStatus, NomadStatus, Orphans, RegionStatus
+from orrery.planning import conditions
+from orrery.ports import AgentFacts, Node
+
+_ORPHANS_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RegionFacts:
+    """What is known of a region at one moment."""
+
+    generation: int
+    reachable: bool | None
+    """None: not known yet."""
+    reason: Reason | None = None
+    message: str | None = None
+    """Why it is not open, when it is not."""
+    stalled: bool = False
+    """Whether waiting will not cure it."""
+    paused: bool = False
+    last_seen: str | None = None
+    agent: AgentFacts | None = None
+    nodes: Sequence[Node] = ()
+    orphans: Sequence[str] = ()
+
+
+def summarize_region(facts: RegionFacts, *, before: RegionStatus, now: str) -> RegionStatus:
+    """Sum up *facts*; what an unreachable region said last is kept, with the time it said it."""
+    verdicts = _verdicts(facts)
+    dark = facts.reachable is False and facts.reason is Reason.REGION_UNREACHABLE
+    known = facts.reachable is True
+    return RegionStatus(
+        observed_generation=facts.generation,
+        conditions=conditions.settle(
+            verdicts, before=before.conditions, generation=facts.generation, now=now
+        ),
+        phase="Open" if known and facts.reason is None else "Unreachable" if dark else "Pending",
+        last_seen_time=(before.last_seen_time or facts.last_seen) if dark else None,
+        nomad=_nomad(facts.agent) or before.nomad,
+        data_centers=_data_centers(facts.nodes) if known else before.data_centers,
+        capacity=_capacity(facts.nodes) if known else before.capacity,
+        orphans=_orphans(facts.orphans) if known else before.orphans,
+    )
+
+
+def _verdicts(facts: RegionFacts) -> list[conditions.Verdict]:
+    if facts.reason is not None and facts.message is not None:
+        dark = facts.reason is Reason.REGION_UNREACHABLE
+        verdicts = [conditions.ready("Unknown" if dark else "False", facts.reason, facts.message)]
+        kind = ConditionType.STALLED if facts.stalled else ConditionType.RECONCILING
+        return [*verdicts, conditions.abnormal(kind, facts.reason, facts.message)]
+    if facts.reachable is not True:
+        message = "waiting for the first answer of the region's Nomad"
+        return [
+            conditions.ready("Unknown", Reason.PROGRESSING, message),
+            conditions.abnormal(ConditionType.RECONCILING, Reason.PROGRESSING, message),
+        ]
+    verdicts = [conditions.ready("True", Reason.SUCCEEDED, "the region's Nomad answers")]
+    if facts.paused:
+        message = "spec.paused is true: nothing is written to the region"
+        verdicts.append(conditions.abnormal(ConditionType.RECONCILING, Reason.PAUSED, message))
+    ready = sum(_usable(node) for node in facts.nodes)
+    if not ready:
+        message = f"none of {len(facts.nodes)} machines is ready, nothing can be placed"
+        verdicts.append(conditions.abnormal(ConditionType.DEGRADED, Reason.NO_MACHINES, message))
+    return verdicts
+
+
+def _nomad(agent: AgentFacts | None) -> NomadStatus | None:
+    return None if agent is None else NomadStatus(version=agent.version, region=agent.region)
+
+
+def _data_centers(nodes: Sequence[Node]) -> list[DataCenterStatus]:
+    names = sorted({node.datacenter for node in nodes})
+    return [
+        DataCenterStatus(
+            name=name,
+            machines=sum(node.datacenter == name for node in nodes),
+            ready=sum(node.datacenter == name and _usable(node) for node in nodes),
+        )
+        for name in names
+    ]
+
+
+def _capacity(nodes: Sequence[Node]) -> Capacity:
+    return Capacity(
+        cpuMHz=sum(node.cpu_mhz for node in nodes if _usable(node)),
+        memoryMB=sum(node.memory_mb for node in nodes if _usable(node)),
+    )
+
+
+def _usable(node: Node) -> bool:
+    return node.status == "ready" and node.eligible
+
+
+def _orphans(names: Sequence[str]) -> Orphans | None:
+    if not names:
+        return None
+    return Orphans(count=len(names), names=sorted(names)[:_ORPHANS_NAMED])

@@ -1,0 +1,262 @@
+"""Sum up what all regions say into one honest status of a GlobalDeployment. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from orrery.api.conditions import ConditionType, Reason
+from orrery.api.globaldeployment import (
+    ContinentStatus,
+    Display,
+    GlobalDeploymentStatus,
+    RegionalPhase,
+    RegionalStatus,
+    Summary,
+)
+from orrery.planning import conditions
+from orrery.planning.conditions import Verdict
+
+UNDER_WAY: frozenset[RegionalPhase] = frozenset({"Pending", "Updating", "Stopping"})
+"""Phases that end by themselves."""
+
+_NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RegionalState:
+    """What is known of a deployment in one region."""
+
+    phase: RegionalPhase = "Pending"
+    ready: int = 0
+    desired: int = 0
+    digest: str = ""
+    index: int = 0
+    reason: Reason | None = None
+    message: str | None = None
+    wanted: bool = True
+    """Whether the placement selects the region; False while the job there is being removed."""
+    current: bool = False
+    """Whether the region's Nomad has the current spec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is true of the whole deployment, beside its regions."""
+
+    generation: int
+    revision: str = ""
+    paused: bool = False
+    deleting: bool = False
+    blocked: Verdict | None = None
+    """Why nothing can be done at all: an invalid spec, a missing Secret, no region."""
+    stalled: bool = False
+    """Whether waiting will not cure *blocked*."""
+    unknown_regions: Sequence[str] = ()
+    """Sentences about regions that the placement names and that do not exist."""
+
+
+def summarize(
+    findings: Findings,
+    regions: Mapping[str, RegionalState],
+    continents: Mapping[str, str],
+    *,
+    before: GlobalDeploymentStatus,
+    now: str,
+) -> GlobalDeploymentStatus:
+    """Sum up *regions*; *continents* maps a region to its continent.
+
+    The same findings give the same status: messages are sorted and hold no times, so a status is
+    written only when something changed.
+    """
+    placed = {name: state for name, state in regions.items() if state.wanted}
+    summary = Summary(
+        desired=len(placed) + len(findings.unknown_regions),
+        updated=sum(s.current for s in placed.values()),
+        ready=sum(s.phase == "Healthy" and s.current for s in placed.values()),
+        failed=sum(s.phase == "Failed" for s in placed.values()),
+        unreachable=sum(s.phase == "Unreachable" for s in placed.values()),
+    )
+    verdicts = _verdicts(findings, regions, summary)
+    return GlobalDeploymentStatus(
+        observed_generation=findings.generation,
+        conditions=conditions.settle(
+            verdicts, before=before.conditions, generation=findings.generation, now=now
+        ),
+        updated_revision=findings.revision or before.updated_revision,
+        display=Display(
+            regions=f"{summary.ready}/{summary.desired}", status=_cut(_headline(verdicts), 1024)
+        ),
+        summary=summary,
+        continents=_by_continent(regions, continents),
+    )
+
+
+def differs_for_people(before: GlobalDeploymentStatus, after: GlobalDeploymentStatus) -> bool:
+    """Tell whether *after* is worth a write: phase transitions, not each step inside one.
+
+    While a region is under way, its counts, digest and index move with every instance; they are
+    written with its next phase.
+    """
+    return _projection(before) != _projection(after)
+
+
+def _projection(status: GlobalDeploymentStatus) -> GlobalDeploymentStatus:
+    def calm(state: RegionalStatus) -> RegionalStatus:
+        if state.phase not in UNDER_WAY:
+            return state
+        return state.model_copy(update={"ready": "", "revision": "", "index": 0})
+
+    return status.model_copy(
+        update={
+            "summary": status.summary and status.summary.model_copy(update={"updated": 0}),
+            "continents": [
+                c.model_copy(update={"regions": {n: calm(s) for n, s in c.regions.items()}})
+                for c in status.continents
+            ],
+        }
+    )
+
+
+def _verdicts(
+    findings: Findings, regions: Mapping[str, RegionalState], summary: Summary
+) -> list[Verdict]:
+    if findings.blocked is not None:
+        kind = ConditionType.STALLED if findings.stalled else ConditionType.RECONCILING
+        reason, message = findings.blocked.reason, findings.blocked.message
+        return [findings.blocked, conditions.abnormal(kind, reason, message)]
+    if findings.deleting:
+        message = _deletion(regions)
+        return [
+            conditions.ready("False", Reason.DELETING, message),
+            conditions.abnormal(ConditionType.RECONCILING, Reason.DELETING, message),
+        ]
+    verdicts = [_ready(findings, regions, summary)]
+    if findings.paused:
+        message = "spec.paused is true: nothing is written to any region"
+        verdicts.append(conditions.abnormal(ConditionType.RECONCILING, Reason.PAUSED, message))
+    elif (moving := _named(regions, UNDER_WAY)) is not None:
+        message = f"bringing {moving} to the current spec"
+        verdicts.append(conditions.abnormal(ConditionType.RECONCILING, Reason.PROGRESSING, message))
+    impaired = _impaired(findings, regions)
+    if impaired is not None:
+        verdicts.append(impaired)
+    return verdicts
+
+
+def _ready(findings: Findings, regions: Mapping[str, RegionalState], summary: Summary) -> Verdict:
+    """Judge the whole: it stays ready in an outage while a region we can see is healthy."""
+    placed = {name: state for name, state in regions.items() if state.wanted}
+    moving = _named(placed, UNDER_WAY)
+    if summary.ready == summary.desired and summary.desired:
+        return conditions.ready("True", Reason.SUCCEEDED, f"healthy in {_count(summary.ready)}")
+    problem = _first_problem(findings, placed)
+    if summary.unreachable and summary.unreachable == len(placed):
+        message = problem.message if problem else "no region answers"
+        return conditions.ready("Unknown", Reason.REGION_UNREACHABLE, message)
+    if problem is not None and problem.reason in _FATAL:
+        return conditions.ready("False", problem.reason, problem.message)
+    if moving is not None:
+        return conditions.ready("False", Reason.PROGRESSING, f"waiting for {moving}")
+    if summary.ready and summary.unreachable:
+        seen = f"healthy in {_count(summary.ready)}"
+        return conditions.ready("True", Reason.SUCCEEDED, f"{seen}; {_unreachable(placed)}")
+    message = problem.message if problem else "no region is healthy"
+    return conditions.ready("False", problem.reason if problem else Reason.UNHEALTHY, message)
+
+
+_FATAL = frozenset(
+    {
+        Reason.FOREIGN_JOB,
+        Reason.JOB_REFUSED,
+        Reason.REVERTED,
+        Reason.UNHEALTHY,
+        Reason.REGION_NOT_AVAILABLE,
+        Reason.UNKNOWN_DRIVER,
+        Reason.NOMAD_REFUSED,
+        Reason.INVALID_SPEC,
+    }
+)
+
+
+def _impaired(findings: Findings, regions: Mapping[str, RegionalState]) -> Verdict | None:
+    problem = _first_problem(findings, {n: s for n, s in regions.items() if s.wanted})
+    if problem is None:
+        return None
+    return replace(problem, type=ConditionType.DEGRADED, status="True")
+
+
+def _first_problem(findings: Findings, placed: Mapping[str, RegionalState]) -> Verdict | None:
+    """Name the worst that is wrong: what the user can mend before what will pass by itself."""
+    sentences: list[tuple[Reason, str]] = [
+        (Reason.REGION_NOT_AVAILABLE, sentence) for sentence in sorted(findings.unknown_regions)
+    ]
+    for name, state in sorted(placed.items()):
+        if state.phase in {"Failed", "Degraded"} or (state.phase == "Pending" and state.message):
+            detail = state.message or f"{state.ready} of {state.desired} instances are healthy"
+            sentences.append((state.reason or Reason.UNHEALTHY, f"{name}: {detail}"))
+    if any(state.phase == "Unreachable" for state in placed.values()):
+        sentences.append((Reason.REGION_UNREACHABLE, _unreachable(placed)))
+    if not sentences:
+        return None
+    shown = [text for _, text in sentences[:_NAMED_AT_MOST]]
+    more = len(sentences) - len(shown)
+    if more:
+        shown.append(f"and {more} more")
+    return conditions.ready("False", sentences[0][0], "; ".join(shown))
+
+
+def _headline(verdicts: Sequence[Verdict]) -> str:
+    """Choose the sentence for `kubectl get`: what is wrong, else what moves, else the good news."""
+    by_type = {verdict.type: verdict for verdict in verdicts}
+    for kind in (ConditionType.STALLED, ConditionType.DEGRADED, ConditionType.RECONCILING):
+        if kind in by_type:
+            return by_type[kind].message
+    return by_type[ConditionType.READY].message
+
+
+def _deletion(regions: Mapping[str, RegionalState]) -> str:
+    waiting = sorted(n for n, s in regions.items() if s.phase == "Unreachable")
+    if waiting:
+        return f"waiting for {_join(waiting)} to answer, to stop the jobs there"
+    left = sorted(regions)
+    return f"stopping the jobs in {_join(left)}" if left else "all jobs are stopped"
+
+
+def _unreachable(placed: Mapping[str, RegionalState]) -> str:
+    dark = sorted(name for name, state in placed.items() if state.phase == "Unreachable")
+    verb = "does" if len(dark) == 1 else "do"
+    return f"{_join(dark)} {verb} not answer, the jobs there are left as they are"
+
+
+def _named(regions: Mapping[str, RegionalState], phases: frozenset[RegionalPhase]) -> str | None:
+    moving = sorted(name for name, state in regions.items() if state.phase in phases)
+    return _join(moving) if moving else None
+
+
+def _join(regions: Sequence[str]) -> str:
+    shown = list(regions[:_NAMED_AT_MOST])
+    more = len(regions) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _count(number: int) -> str:
+    return "1 region" if number == 1 else f"{number} regions"
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _by_continent(
+    regions: Mapping[str, RegionalState], continents: Mapping[str, str]
+) -> list[ContinentStatus]:
+    grouped: dict[str, dict[str, RegionalStatus]] = {}
+    for name, state in sorted(regions.items()):
+        grouped.setdefault(continents.get(name, "unknown"), {})[name] = RegionalStatus(
+            phase=state.phase,
+            ready=f"{state.ready}/{state.desired}",
+            revision=state.digest,
+            index=state.index,
+            reason=state.reason,
+            message=_cut(state.message, 512) if state.message else None,
+        )
+    return [ContinentStatus(name=c, regions=r) for c, r in sorted(grouped.items())]

@@ -1,0 +1,1 @@
+"""A planet on one machine: hub, operator and regions as plain processes."""

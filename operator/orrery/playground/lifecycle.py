@@ -1,0 +1,316 @@
+"""Bring a playground up, and take it down.
+
+Everything that was started is on record before it is waited for, so that whoever comes next, after
+Ctrl-C or a crash, can end it.
+"""
+
+import asyncio
+import shutil
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from orrery.api.base import API_VERSION
+from orrery.playground import agents, kind, objects
+from orrery.playground.build import hub_servers
+from orrery.playground.cleanup import end_strays, remove_files
+from orrery.playground.failures import PlaygroundError, WrongState
+from orrery.playground.hub import install_crds, require_crds, start_hub
+from orrery.playground.kubeapi import KubeApi
+from orrery.playground.ports import LOOPBACK, reserve_port
+from orrery.playground.processes import await_ready, environment, start, stop
+from orrery.playground.regions import RegionPlan, continents_of, plan_regions
+from orrery.playground.regionsfile import write_regions_file
+from orrery.playground.servers import (
+    Progress,
+    docker_answers,
+    find_nomad,
+    require_nomad,
+)
+from orrery.playground.state import HubKind, Layout, NomadKind, RegionRecord, State
+
+OPERATOR_READY_WITHIN: Final = 60.0
+REGIONS_OPEN_WITHIN: Final = 60.0
+_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a playground shall be."""
+
+    directory: Path
+    continents: int = 2
+    regions: int = 4
+    nomad: NomadKind | None = None
+    """None: real when a Nomad is found, else simulated."""
+    hub: HubKind = HubKind.PROCESSES
+    operator: bool = True
+    """False leaves the operator to you, for example to run it in a debugger."""
+
+
+def silent(_line: str) -> None:
+    """Report no progress."""
+
+
+async def up(options: Options, progress: Progress = silent) -> State:
+    """Start a playground and return when all of it is ready; it goes on running.
+
+    Takes down what it started when it fails or is cancelled.
+    """
+    plans = plan_regions(continents=options.continents, regions=options.regions)
+    layout = Layout.of(options.directory)
+    _claim(layout)
+    with layout.exclusively():
+        await _clear_leftovers(layout, progress)
+        run = _Run(layout, progress, await _decide(options, progress))
+        try:
+            return await _start_all(run, options, plans)
+        except BaseException:
+            progress("taking down what was started")
+            await asyncio.shield(_take_down(layout, run.state))
+            raise
+
+
+async def down(directory: Path, progress: Progress = silent) -> None:
+    """End every process of the playground in *directory* and remove its files, except logs."""
+    layout = Layout.of(directory)
+    layout.require()
+    with layout.exclusively():
+        state = layout.require()
+        progress(f"taking down {len(state.processes)} processes")
+        await _take_down(layout, state)
+        progress(f"down; logs are kept in {layout.logs}")
+
+
+class _Run:
+    """One `up`: its place, and what runs so far, on record after each step."""
+
+    def __init__(self, layout: Layout, progress: Progress, state: State) -> None:
+        self.layout = layout
+        self.progress = progress
+        self.state = state
+        layout.write(state)
+
+    def record(self, state: State) -> None:
+        self.state = state
+        self.layout.write(state)
+
+    def record_region(self, region: RegionRecord) -> None:
+        self.record(with_region(self.state, region))
+
+
+def with_region(state: State, region: RegionRecord) -> State:
+    """Add *region* to *state*, in place of what was known of it."""
+    names = [known.name for known in state.regions]
+    if region.name not in names:
+        return replace(state, regions=(*state.regions, region))
+    regions = [region if known.name == region.name else known for known in state.regions]
+    return replace(state, regions=tuple(regions))
+
+
+async def _decide(options: Options, progress: Progress) -> State:
+    """Choose real or simulated regions, containers or stand-ins, and say which and why."""
+    state = State(hub_kind=options.hub, nomad_kind=NomadKind.SIMULATED)
+    if options.nomad is NomadKind.SIMULATED:
+        progress("regions: simulated, as asked")
+        return state
+    nomad = await asyncio.to_thread(
+        require_nomad if options.nomad is NomadKind.REAL else find_nomad
+    )
+    if not nomad:
+        progress(
+            "regions: simulated, because no nomad is on PATH; install Nomad from its vendor for"
+            " real ones"
+        )
+        return state
+    progress(f"regions: real Nomad {nomad.version} ({nomad.path})")
+    containers = await asyncio.to_thread(docker_answers)
+    progress(
+        "instances: containers, on the Docker engine of this machine"
+        if containers
+        else "instances: no Docker engine answers, so a small stand-in web server runs in place of"
+        " each container; placement and health checks are real, images are not"
+    )
+    return replace(state, nomad_kind=NomadKind.REAL, containers=containers)
+
+
+async def _start_all(run: _Run, options: Options, plans: list[RegionPlan]) -> State:
+    crds = require_crds()
+    await _start_hub(run)
+    await _start_regions(run, plans)
+    write_regions_file(run.layout, run.state)
+    async with KubeApi.of(run.layout.kubeconfig) as api:
+        await install_crds(api, crds)
+        await _create_objects(api, run, plans)
+        if options.operator:
+            await _start_operator(run)
+            await _await_open(api, run)
+    run.record(replace(run.state, ready=True))
+    run.progress(f"ready: export KUBECONFIG={run.layout.kubeconfig}")
+    return run.state
+
+
+async def _start_hub(run: _Run) -> None:
+    layout = run.layout
+    if run.state.hub_kind is HubKind.KIND:
+        name = kind.cluster_name(layout.root)
+        run.progress(f"hub: creating the kind cluster {name}; this usually takes a minute")
+        run.record(replace(run.state, cluster=name))
+        await kind.create_cluster(name, layout.kubeconfig)
+        async with KubeApi.of(layout.kubeconfig) as api:
+            run.record(replace(run.state, hub_url=api.server))
+        return
+    binaries = await hub_servers(run.progress)
+    versions = ", ".join(f"{name} {binary.version}" for name, binary in binaries.items())
+    run.progress(f"hub: starting {versions}; this usually takes 3 seconds")
+    hub = await start_hub(
+        layout.hub,
+        config=layout.kubeconfig,
+        logs=layout.logs,
+        binaries=binaries,
+        marker=layout.marker,
+    )
+    run.record(replace(run.state, hub=hub.processes, hub_url=hub.url))
+
+
+async def _start_regions(run: _Run, plans: list[RegionPlan]) -> None:
+    names = ", ".join(plan.name for plan in plans)
+    run.progress(f"regions: starting {names}; this usually takes 3 to 10 seconds")
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number, plan in enumerate(plans):
+                address, command = _prepare(run, plan, number=number, count=len(plans))
+                group.create_task(
+                    agents.start_region(
+                        run.layout, plan, address, command, record=run.record_region
+                    )
+                )
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+
+
+def _prepare(
+    run: _Run, plan: RegionPlan, *, number: int, count: int
+) -> tuple[str, tuple[str, ...]]:
+    if run.state.nomad_kind is NomadKind.SIMULATED:
+        return agents.prepare_simulated(run.layout, plan)
+    nomad = require_nomad().path
+    return agents.prepare_real(run.layout, plan, nomad, number=number, count=count)
+
+
+async def _create_objects(api: KubeApi, run: _Run, plans: list[RegionPlan]) -> None:
+    real = run.state.nomad_kind is NomadKind.REAL
+    tiers = objects.tiers(plans)
+    await api.apply([objects.render_namespace(objects.NAMESPACE)])
+    await api.apply(objects.render_continent(name) for name in continents_of(plans))
+    await api.apply([objects.render_region_class(containers=run.state.containers or not real)])
+    for plan in plans:
+        files = run.layout.files_of(plan.name)
+        address = run.state.region(plan.name).address
+        await api.apply(
+            [
+                objects.render_credentials(plan.name, address, files.secret_texts()),
+                objects.render_region(plan, address, tier=tiers[plan.name]),
+            ]
+        )
+    run.progress(f"hub: created {len(plans)} Regions in {len(continents_of(plans))} Continents")
+
+
+async def _start_operator(run: _Run) -> None:
+    metrics, health = reserve_port(), reserve_port()
+    command = [sys.executable, "-P", "-m", "orrery", "run"]
+    command += ["--kubeconfig", str(run.layout.kubeconfig), "--namespace", objects.NAMESPACE]
+    command += ["--metrics-port", str(metrics), "--health-port", str(health)]
+    run.progress("operator: starting; this usually takes 3 seconds")
+    process = start(
+        "operator",
+        command,
+        log=run.layout.log_of("operator"),
+        env=environment(run.layout.marker),
+    )
+    run.record(replace(run.state, operator=process, metrics_port=metrics, health_port=health))
+    url = f"http://{LOOPBACK}:{health}/readyz"
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+
+        async def ready() -> bool:
+            try:
+                async with session.get(url) as reply:
+                    return reply.status == _OK
+            except (aiohttp.ClientError, TimeoutError):
+                return False
+
+        await await_ready(
+            ready, what="the operator is ready", deadline=OPERATOR_READY_WITHIN, watched=[process]
+        )
+
+
+async def _await_open(api: KubeApi, run: _Run) -> None:
+    wanted = {region.name for region in run.state.regions}
+
+    async def all_open() -> bool:
+        regions = await api.list(API_VERSION, "Region")
+        opened = {
+            region["metadata"]["name"]
+            for region in regions
+            if region.get("status", {}).get("phase") == "Open"
+        }
+        return wanted <= opened
+
+    await await_ready(
+        all_open,
+        what="all Regions are Open",
+        deadline=REGIONS_OPEN_WITHIN,
+        watched=run.state.processes,
+    )
+    run.progress(f"operator: all {len(wanted)} Regions are Open")
+
+
+def _claim(layout: Layout) -> None:
+    """Take the directory, unless it holds something that is not ours."""
+    if layout.root.exists() and not layout.root.is_dir():
+        raise WrongState(f"{layout.root} is a file: name a directory")
+    known = {"state.json", "logs", ".lock"}
+    strange = layout.root.is_dir() and not known & {path.name for path in layout.root.iterdir()}
+    if strange and any(layout.root.iterdir()):
+        raise WrongState(
+            f"{layout.root} is not empty and holds no playground: name an empty or new directory"
+        )
+    layout.root.mkdir(parents=True, exist_ok=True)
+    layout.root.chmod(0o700)
+
+
+async def _clear_leftovers(layout: Layout, progress: Progress) -> None:
+    state = layout.read()
+    if not state:
+        return
+    living = [process.name for process in state.processes if process.alive]
+    if state.ready and living:
+        raise WrongState(
+            f"a playground is already running in {layout.root}: look at it with"
+            f" `orrery playground status --directory {layout.root}`, or end it with"
+            f" `orrery playground down --directory {layout.root}`"
+        )
+    progress("removing what an earlier playground left behind")
+    await _take_down(layout, state)
+
+
+async def _take_down(layout: Layout, state: State) -> None:
+    """End operator, regions, hub, in this order: nobody is missed by those who still run."""
+    if state.operator:
+        await stop(state.operator)
+    await asyncio.gather(*(agents.stop_region(layout, region) for region in state.regions))
+    for process in reversed(state.hub):
+        await stop(process)
+    await end_strays(layout.marker)
+    if state.cluster and shutil.which("kind"):
+        try:
+            await kind.delete_cluster(state.cluster, layout.kubeconfig)
+        except PlaygroundError as error:
+            raise WrongState(
+                f"the kind cluster {state.cluster} could not be deleted; `kind delete cluster"
+                f" --name {state.cluster}` does it by hand: {error}"
+            ) from error
+    await asyncio.to_thread(remove_files, layout)

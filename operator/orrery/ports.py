@@ -1,0 +1,386 @@
+"""The Protocols that reconcilers talk through, and the values they exchange.
+
+Every method may raise the leaves of `orrery.errors`: `Unreachable` when the remote gives no usable
+answer, `Refused` when it says no, `Conflict` when a compare-and-set lost, `OutcomeUnknown` when a
+write may have happened. Nothing else escapes an adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+Document = Mapping[str, Any]
+"""A JSON object as it stands on the wire."""
+
+
+class Kind(StrEnum):
+    """The four kinds."""
+
+    CONTINENT = "Continent"
+    REGION = "Region"
+    REGION_CLASS = "RegionClass"
+    GLOBAL_DEPLOYMENT = "GlobalDeployment"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Names one object of the hub; *namespace* is empty for cluster-scoped kinds."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class JobStub:
+    """One row of a region's job list: enough to tell whether a job is as we left it."""
+
+    namespace: str
+    id: str
+    job_modify_index: int
+    status: str
+    """pending, running or dead."""
+    stop: bool
+    meta: Mapping[str, str]
+    running: int
+    """Running allocations over all groups, from the job's summary."""
+    failed: int
+    """Failed and lost allocations over all groups, from the job's summary."""
+    queued: int
+    """Allocations that found no place or have not started, over all groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """A region's jobs in all namespaces, and the raft index they were read at."""
+
+    index: int
+    jobs: Sequence[JobStub]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as Nomad holds it: *document* is Nomad's JSON, with all defaults filled in."""
+
+    namespace: str
+    id: str
+    version: int
+    job_modify_index: int
+    stop: bool
+    meta: Mapping[str, str]
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What travels beside a register call and is kept per job version."""
+
+    source: str
+    format: str = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """One instance of a job in its region."""
+
+    id: str
+    job_version: int
+    client_status: str
+    """pending, running, complete, failed, lost or unknown."""
+    desired_status: str
+    """run, stop or evict."""
+    healthy: bool | None
+    """Nomad's verdict within a deployment; None while there is none."""
+    node: str
+    message: str = ""
+    """The last task event that went wrong, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobDeployment:
+    """One of Nomad's own deployments: the roll-out of one version inside the region."""
+
+    id: str
+    job_version: int
+    status: str
+    """running, successful, failed, cancelled, paused, pending, blocked or unblocking."""
+    description: str
+    desired: int
+    healthy: int
+    unhealthy: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine of a region."""
+
+    id: str
+    name: str
+    datacenter: str
+    status: str
+    """initializing, ready, down or disconnected."""
+    eligible: bool
+    drivers: frozenset[str]
+    """Healthy task drivers."""
+    cpu_mhz: int
+    memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementFailure:
+    """Why Nomad could not place instances of a job."""
+
+    evaluated: int
+    """Machines looked at."""
+    exhausted: int
+    """Machines that fit but are full."""
+    dimensions: Mapping[str, int]
+    """Machines that ran out, by dimension, such as ``memory``."""
+    constraints: Mapping[str, int]
+    """Machines filtered out, by constraint."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """What a register of a job would do."""
+
+    job_modify_index: int
+    """The index the plan was made at; 0 when the job does not exist."""
+    diff: Document
+    """Nomad's structured diff: Type (None, Added, Edited, Deleted), Fields, Objects..."""
+    updates: Mapping[str, int]
+    """Instances by kind of change.
+
+    Kinds: place, stop, migrate, in_place, destructive, canary, preemption, ignore.
+    """
+    failures: Mapping[str, PlacementFailure]
+    """By task group; empty when everything finds a place."""
+    warnings: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A Nomad variable: *items* are secret values and never leave memory."""
+
+    path: str
+    modify_index: int
+    items: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFacts:
+    """What the server that answered says of itself."""
+
+    version: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegionEvent:
+    """One line item of a region's event stream: something about one job, or about a node.
+
+    *job_id* is empty for events about no job; *job_modify_index* is known for topic Job only.
+    """
+
+    topic: str
+    """Job, Allocation, Deployment, Evaluation or Node."""
+    type: str
+    namespace: str
+    job_id: str
+    job_modify_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """The events of one raft index.
+
+    *gap* is set on the first batch after a (re)connect that may have lost events: list everything.
+    A heartbeat is a batch without events, at index 0.
+    """
+
+    index: int
+    events: Sequence[RegionEvent]
+    gap: bool = False
+
+
+class RegionNomad(Protocol):
+    """One region's Nomad: ids are validated and quoted, every call has a deadline."""
+
+    async def leader(self) -> str:
+        """Return the leader's address; the light probe. Raises `Unreachable` without a leader."""
+
+    async def agent(self) -> AgentFacts:
+        """Read version and name of the server that answers; `Refused` when it is not supported."""
+
+    async def list_jobs(self) -> JobList:
+        """List the jobs of all namespaces that the token may see, with their Meta."""
+
+    async def read_job(self, namespace: str, job_id: str) -> Job | None:
+        """Read one job, None when it does not exist."""
+
+    async def read_submission(self, namespace: str, job_id: str, version: int) -> Submission | None:
+        """Read what was submitted with *version* of a job, None when nothing was kept."""
+
+    async def plan_job(self, document: Document) -> PlanResult:
+        """Ask what a register of *document* would do; changes nothing."""
+
+    async def register_job(
+        self, document: Document, *, expected_index: int, submission: Submission
+    ) -> None:
+        """Register *document* if the job's JobModifyIndex is *expected_index*; 0: must not exist.
+
+        The index of the reply is not the job's (Nomad 2.0): read the job afterwards.
+        """
+
+    async def purge_job(self, namespace: str, job_id: str) -> None:
+        """Remove a job for good. Nomad has no compare-and-set here: check ownership just before."""
+
+    async def list_allocations(self, namespace: str, job_id: str) -> Sequence[Allocation]:
+        """List the allocations of a job, of all its versions."""
+
+    async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
+        """List Nomad's deployments of a job, newest first."""
+
+    async def list_nodes(self) -> Sequence[Node]:
+        """List the machines of the region with their resources."""
+
+    async def list_namespaces(self) -> frozenset[str]:
+        """List the names of the Nomad namespaces."""
+
+    async def create_namespace(self, name: str, description: str) -> None:
+        """Create a namespace; needs a management token. Creating it again changes nothing."""
+
+    async def read_variable(self, namespace: str, path: str) -> Variable | None:
+        """Read a variable, None when it does not exist."""
+
+    async def write_variable(
+        self, namespace: str, path: str, items: Mapping[str, str], *, expected_index: int
+    ) -> None:
+        """Write a variable if its ModifyIndex is *expected_index*; 0: must not exist."""
+
+    async def delete_variable(self, namespace: str, path: str, *, expected_index: int) -> None:
+        """Delete a variable if its ModifyIndex is *expected_index*."""
+
+    def events(self, *, index: int) -> AbstractAsyncContextManager[AsyncIterator[EventBatch]]:
+        """Open the event stream of all namespaces, after raft *index* (0: from now).
+
+        The iterator raises `Unreachable` when the stream ends, breaks, or is silent for longer
+        than three heartbeats.
+        """
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How to reach one region's Nomad. PEM texts; *token* is sent to *endpoint* only."""
+
+    endpoint: str
+    token: str = field(repr=False)
+    ca: str = field(default="", repr=False)
+    certificate: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+
+
+class NomadFactory(Protocol):
+    """Makes clients, one per region and set of credentials."""
+
+    def connect(self, credentials: Credentials) -> RegionNomad:
+        """Make a client; connects lazily. Raises `InvalidSpec` for unusable credentials."""
+
+
+class Hub(Protocol):
+    """The hub's API server, as far as reconcilers write to or freshly read from it."""
+
+    async def read(self, key: Key) -> Document | None:
+        """Read one object fresh, None when it does not exist."""
+
+    async def list(self, kind: Kind) -> Sequence[Document]:
+        """List all objects of *kind* in all namespaces."""
+
+    async def read_secret(self, namespace: str, name: str) -> Secret | None:
+        """Read a Secret, None when it does not exist."""
+
+    async def write_status(self, key: Key, uid: str, status: Document) -> None:
+        """Replace the status of the very object with *uid*. Raises `Conflict` when it is gone."""
+
+    async def add_finalizer(self, key: Key, uid: str, finalizer: str) -> None:
+        """Add *finalizer* to the very object with *uid*; adding it twice changes nothing."""
+
+    async def remove_finalizer(self, key: Key, uid: str, finalizer: str) -> None:
+        """Remove *finalizer* from the very object with *uid*; it may be gone already."""
+
+    async def emit_event(self, event: HubEvent) -> None:
+        """Record a Kubernetes Event. Best effort: losing one is logged, never raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A Secret's decoded data and annotations."""
+
+    namespace: str
+    name: str
+    type: str
+    annotations: Mapping[str, str]
+    data: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HubEvent:
+    """Something that changed, in the past tense, about one object."""
+
+    key: Key
+    uid: str
+    type: str
+    """Normal or Warning."""
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who leads, and for how long; times are wall-clock seconds, for people only."""
+
+    holder: str
+    """Empty when it was released."""
+    duration: float
+    """Seconds after which it is free when it is not renewed."""
+    acquired: float
+    renewed: float
+    transitions: int = 0
+    version: str = ""
+    """Changes with every write; an update names the one that it replaces."""
+
+
+class LeaseStore(Protocol):
+    """Where candidates keep the one lease they compete for."""
+
+    async def read(self) -> Lease | None:
+        """Read the lease, None when nobody ever led."""
+
+    async def create(self, lease: Lease) -> Lease:
+        """Create the lease. Raises `Conflict` when somebody was faster."""
+
+    async def update(self, lease: Lease) -> Lease:
+        """Replace the lease of that *version*. Raises `Conflict` when it has changed."""
+
+
+class Clock(Protocol):
+    """Time, so that tests can own it."""
+
+    def now(self) -> float:
+        """Return wall-clock seconds since the epoch, UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""

@@ -1,0 +1,1 @@
+"""Gather, decide, render, act, report: one file per kind."""

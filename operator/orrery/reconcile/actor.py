@@ -1,0 +1,228 @@
+"""One actor per region: it watches one Nomad, and its lane does the work there.
+
+One event stream, one full list at connect and every ten minutes or so, one light leader probe
+every few seconds, and at most eight calls at a time. A dead or slow region delays nobody else.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from orrery.engine.lane import Lane
+from orrery.engine.queue import Priority
+from orrery.errors import OrreryError, Unreachable
+from orrery.ports import Clock, EventBatch, Key, RegionNomad
+from orrery.reconcile.view import RegionView
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often an actor asks, in seconds."""
+
+    probe: float = 5
+    """Between two leader probes."""
+    misses: int = 3
+    """Probes that fail in a row before the region counts as unreachable."""
+    relist: float = 600
+    """Between two full lists, jittered by a fifth."""
+    reconnect: float = 1
+    """Before the first attempt to connect again; doubles up to *probe* times two."""
+    nodes: float = 5
+    """Between two lists of the machines, at least."""
+    settle: float = 0.2
+    """Wait after an event, so that a burst of them costs one look."""
+
+
+class Listener(Protocol):
+    """Who wants to know what an actor sees."""
+
+    def region_changed(self, region: str) -> None:
+        """Hear that the region answers again, no longer answers, or has other machines."""
+
+    def region_listed(self, region: str) -> None:
+        """Hear that the region's jobs were listed in full."""
+
+    def crashed(self, error: BaseException) -> None:
+        """Hear of a bug that ended an actor: the process must not go on half alive."""
+
+
+class RegionActor:
+    """Watches one region's Nomad and keeps a view of it; its *lane* holds the work to do there."""
+
+    def __init__(
+        self,
+        name: str,
+        nomad: RegionNomad,
+        *,
+        install: str,
+        lane: Lane[Key],
+        listener: Listener,
+        clock: Clock,
+        pace: Pace,
+        random: Random,
+    ) -> None:
+        self.name = name
+        self.nomad = nomad
+        self.lane = lane
+        self.view = RegionView(install)
+        self.reachable: bool | None = None
+        """None until the first answer, or the first verdict that there is none."""
+        self.problem: OrreryError | None = None
+        """Why the region is not open, when it is not."""
+        self.last_seen: float | None = None
+        """Wall-clock seconds of the last answer."""
+        self._listener = listener
+        self._clock = clock
+        self._pace = pace
+        self._random = random
+        self._misses = 0
+        self._nodes_stale = False
+        self._nodes_listed = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to watch and to work."""
+        self.lane.start()
+        self._task = asyncio.create_task(self._run(), name=f"actor {self.name}")
+        self._task.add_done_callback(self._ended)
+
+    async def stop(self) -> None:
+        """Stop watching, let the calls in flight end, close the connections."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.lane.stop()
+        await self.nomad.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._listener.crashed(error)
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_probing(), name=f"probe {self.name}")
+            tasks.create_task(self._keep_watching(), name=f"watch {self.name}")
+
+    async def _keep_probing(self) -> None:
+        while True:
+            try:
+                await self.nomad.leader()
+            except OrreryError as error:
+                self._missed(error)
+            else:
+                self._answered()
+            await self._clock.sleep(self._pace.probe * self._random.uniform(0.9, 1.1))
+
+    async def _keep_watching(self) -> None:
+        delay = self._pace.reconnect
+        while True:
+            try:
+                await self._watch()
+                delay = self._pace.reconnect
+            except OrreryError as error:
+                if not self.view.listed or not isinstance(error, Unreachable):
+                    self._refused(error)
+                log.debug(error.message, extra={"region": self.name, "reason": error.reason})
+            await self._clock.sleep(delay * self._random.uniform(0.5, 1.0))
+            delay = min(delay * 2, self._pace.probe * 2)
+
+    async def _watch(self) -> None:
+        """Subscribe first, list then: what happens in between arrives by the stream."""
+        await self._greet()
+        async with self.nomad.events(index=0) as stream:
+            await self._list()
+            relisting = asyncio.create_task(self._keep_listing(), name=f"list {self.name}")
+            try:
+                await self._follow(stream, relisting)
+            finally:
+                relisting.cancel()
+                await asyncio.gather(relisting, return_exceptions=True)
+
+    async def _greet(self) -> None:
+        self.view.agent = await self.nomad.agent()
+        self.view.namespaces = set(await self.nomad.list_namespaces())
+
+    async def _list(self) -> None:
+        self.view.nodes = await self.nomad.list_nodes()
+        self.view.replace(await self.nomad.list_jobs())
+        self.problem = None
+        self._answered(force=True)
+        self._listener.region_listed(self.name)
+
+    async def _keep_listing(self) -> None:
+        while True:
+            await self._clock.sleep(self._pace.relist * self._random.uniform(0.8, 1.2))
+            await self._list()
+
+    async def _follow(
+        self, stream: AsyncIterator[EventBatch], relisting: asyncio.Task[None]
+    ) -> None:
+        fresh = True
+        async for batch in stream:
+            if relisting.done():
+                relisting.result()
+            if batch.gap and not fresh:
+                await self._list()
+            fresh = False
+            if batch.index and batch.index <= self.view.index:
+                continue
+            self._take(batch)
+            await self._refresh_nodes()
+
+    async def _refresh_nodes(self) -> None:
+        """List the machines after an event about one, though not after each: they come in bursts.
+
+        A heartbeat of the stream brings the last burst home.
+        """
+        now = self._clock.monotonic()
+        if not self._nodes_stale or now - self._nodes_listed < self._pace.nodes:
+            return
+        self._nodes_stale, self._nodes_listed = False, now
+        before, self.view.nodes = self.view.nodes, await self.nomad.list_nodes()
+        if tuple(before) != tuple(self.view.nodes):
+            self._listener.region_changed(self.name)
+
+    def _take(self, batch: EventBatch) -> None:
+        for event in batch.events:
+            if event.topic == "Node":
+                self._nodes_stale = True
+                continue
+            key = self.view.key(event.namespace, event.job_id)
+            if key is not None:
+                self.lane.add(key, priority=Priority.USER, delay=self._pace.settle)
+
+    def _answered(self, *, force: bool = False) -> None:
+        self._misses = 0
+        self.last_seen = self._clock.now()
+        if self.reachable is True and not force:
+            return
+        if not self.view.listed:
+            return
+        changed = self.reachable is not True
+        self.reachable = True
+        self.lane.wake()
+        if changed or force:
+            self._listener.region_changed(self.name)
+
+    def _missed(self, error: OrreryError) -> None:
+        self._misses += 1
+        if self._misses < self._pace.misses or self.reachable is False:
+            return
+        self.reachable = False
+        self.problem = error
+        self._listener.region_changed(self.name)
+
+    def _refused(self, error: OrreryError) -> None:
+        """Take note of a region that answers and cannot be used, or never answered yet."""
+        same = self.problem is not None and self.problem.message == error.message
+        if same and self.reachable is not None:
+            return
+        if self.reachable is None or not isinstance(error, Unreachable):
+            self.reachable = False
+        self.problem = error
+        self._listener.region_changed(self.name)

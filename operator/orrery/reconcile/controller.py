@@ -1,0 +1,258 @@
+"""Hold everything together: what the hub tells comes in, queues and lanes do the rest.
+
+`observe` may be called at any time and only takes notes. Work is done between `start` and `stop`,
+that is, while this process leads.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from random import Random
+from typing import Any
+
+from orrery.config import Config
+from orrery.engine.lane import Lane
+from orrery.engine.queue import Priority
+from orrery.engine.result import Result
+from orrery.engine.sweep import every
+from orrery.errors import OrreryError
+from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind, NomadFactory
+from orrery.reconcile.actor import Pace, RegionActor
+from orrery.reconcile.fleet import Fleet
+from orrery.reconcile.globaldeployment import DeploymentReconciler
+from orrery.reconcile.inventory import Inventory
+from orrery.reconcile.lanework import LaneWork
+from orrery.reconcile.loop import guarded
+from orrery.reconcile.metered import metered
+from orrery.reconcile.region import RegionReconciler
+from orrery.reconcile.report import StatusWriter
+from orrery.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+_DEPLOYMENT_WORKERS = 8
+_REGION_WORKERS = 16
+_CALLS_PER_REGION = 8
+"""The knee of a Nomad server's throughput (measured): more only makes a queue there."""
+
+
+class Controller:
+    """Reconciles all kinds. The handlers' sink, and the listener of the actors.
+
+    It starts once: whoever loses the lead ends the process.
+    """
+
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        nomad: NomadFactory,
+        clock: Clock,
+        config: Config,
+        telemetry: Telemetry,
+        random: Random | None = None,
+    ) -> None:
+        self._hub = hub
+        self._nomad = nomad
+        self._clock = clock
+        self._config = config
+        self._telemetry = telemetry
+        self._random = random or Random()  # noqa: S311 - jitter, nothing secret
+        self._inventory = Inventory()
+        self._fleet = Fleet()
+        self._writer = StatusWriter(hub, clock)
+        self._running = False
+        self._urgent: set[Key] = set()
+        self._emitting: set[asyncio.Task[None]] = set()
+        self._sweep: asyncio.Task[None] | None = None
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Gets the exception of a bug that ended a part of the controller."""
+        self._deployments = DeploymentReconciler(
+            hub=hub,
+            fleet=self._fleet,
+            inventory=self._inventory,
+            writer=self._writer,
+            clock=clock,
+            install=config.install,
+        )
+        self._regions = RegionReconciler(
+            hub=hub,
+            fleet=self._fleet,
+            inventory=self._inventory,
+            writer=self._writer,
+            make_actor=self._make_actor,
+            fleet_changed=lambda: self._consider_all(Kind.GLOBAL_DEPLOYMENT),
+            clock=clock,
+            namespace=config.namespace,
+        )
+        self._jobs = LaneWork(
+            fleet=self._fleet,
+            clock=clock,
+            telemetry=telemetry,
+            install=config.install,
+            changed=self._deployment_changed,
+            emit=self._emit,
+        )
+        self._deployment_lane = self._lane(
+            "deployments", self._reconcile_deployment, _DEPLOYMENT_WORKERS
+        )
+        self._region_lane = self._lane("regions", self._reconcile_region, _REGION_WORKERS)
+
+    def observe(self, kind: Kind, event_type: str | None, body: Mapping[str, Any]) -> None:
+        """Take note of what the hub's watch tells; a user's change goes before any sweep."""
+        if event_type == "DELETED":
+            self._consider(self._inventory.remove(kind, body), Priority.USER)
+            return
+        key = self._inventory.put(kind, body)
+        if key is not None:
+            self._consider(key, Priority.USER)
+
+    async def start(self) -> None:
+        """Begin to work: list everything once, connect to the regions, then follow."""
+        self._writer.forget_all()
+        self._running = True
+        for kind in Kind:
+            self._inventory.replace_all(kind, await self._hub.list(kind))
+        self._region_lane.start()
+        self._deployment_lane.start()
+        self._consider_all(Kind.REGION)
+        self._consider_all(Kind.GLOBAL_DEPLOYMENT)
+        self._sweep = asyncio.create_task(
+            every(self._config.resync_seconds, self.resync, clock=self._clock, random=self._random),
+            name="sweep",
+        )
+
+    async def stop(self) -> None:
+        """Stop working: let the calls in flight end, keep the notes."""
+        self._running = False
+        if self._sweep is not None:
+            self._sweep.cancel()
+            await asyncio.gather(self._sweep, return_exceptions=True)
+        await asyncio.gather(self._deployment_lane.stop(), self._region_lane.stop())
+        actors = [member.actor for _, member in self._fleet.members() if member.actor]
+        await asyncio.gather(*(actor.stop() for actor in actors))
+        await asyncio.gather(*self._emitting, return_exceptions=True)
+
+    async def resync(self) -> None:
+        """List everything afresh: a watch may lose events, and makes up none after a re-list."""
+        try:
+            for kind in Kind:
+                for key in self._inventory.replace_all(kind, await self._hub.list(kind)):
+                    self._consider(key, Priority.RESYNC)
+        except OrreryError as error:
+            log.warning("the sweep is put off: %s", error, extra={"reason": error.reason})
+            return
+        self._consider_all(Kind.GLOBAL_DEPLOYMENT)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every region has been heard of once, for better or worse."""
+        return self._running and all(
+            member.problem is not None
+            or (member.actor is not None and member.actor.reachable is not None)
+            for _, member in self._fleet.members()
+        )
+
+    def region_changed(self, region: str) -> None:
+        """Look at a region again, and at the deployments that have a state there."""
+        member = self._fleet.member(region)
+        if member is not None:
+            self._telemetry.region(region, reachable=member.is_open)
+        self._region_lane.add(Key(Kind.REGION, "", region), priority=Priority.USER)
+        for key in self._inventory.keys(Kind.GLOBAL_DEPLOYMENT):
+            if self._fleet.knows(key) and region in self._fleet.states(key):
+                self._deployment_lane.add(key, priority=Priority.RESYNC)
+
+    def region_listed(self, region: str) -> None:
+        """Compare every deployment with what a region was just seen to run."""
+        member = self._fleet.member(region)
+        if member is not None and member.actor is not None:
+            for key in member.assignments:
+                member.actor.lane.add(key, priority=Priority.RESYNC)
+        self._region_lane.add(Key(Kind.REGION, "", region), priority=Priority.USER)
+        self._consider_all(Kind.GLOBAL_DEPLOYMENT)
+
+    def crashed(self, error: BaseException) -> None:
+        """Make `failed` tell of a bug that ended a part of the controller."""
+        log.critical("a part of the controller ended: this is a bug", exc_info=error)
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+    def _consider(self, key: Key, priority: Priority) -> None:
+        """Queue what a changed object concerns; a continent or class concerns its regions."""
+        match key.kind:
+            case Kind.GLOBAL_DEPLOYMENT:
+                if priority is Priority.USER:
+                    self._urgent.add(key)
+                self._deployment_lane.add(key, priority=priority)
+            case Kind.REGION:
+                self._region_lane.add(key, priority=priority)
+            case _:
+                self._consider_all(Kind.REGION)
+
+    def _consider_all(self, kind: Kind) -> None:
+        lane = self._region_lane if kind is Kind.REGION else self._deployment_lane
+        for key in self._inventory.keys(kind):
+            lane.add(key, priority=Priority.RESYNC)
+
+    def _deployment_changed(self, key: Key) -> None:
+        self._deployment_lane.add(key, priority=Priority.USER)
+
+    async def _reconcile_deployment(self, key: Key) -> Result:
+        priority = Priority.USER if key in self._urgent else Priority.RESYNC
+        self._urgent.discard(key)
+        return await guarded(
+            lambda: self._deployments.reconcile(key, priority),
+            kind=key.kind,
+            name=str(key),
+            clock=self._clock,
+            telemetry=self._telemetry,
+            on_bug=lambda: self._deployments.report_bug(key),
+        )
+
+    async def _reconcile_region(self, key: Key) -> Result:
+        return await guarded(
+            lambda: self._regions.reconcile(key),
+            kind=key.kind,
+            name=str(key),
+            clock=self._clock,
+            telemetry=self._telemetry,
+        )
+
+    def _make_actor(self, name: str, credentials: Credentials) -> RegionActor:
+        return RegionActor(
+            name,
+            metered(
+                self._nomad.connect(credentials),
+                name,
+                clock=self._clock,
+                telemetry=self._telemetry,
+            ),
+            install=self._config.install,
+            lane=self._lane(name, lambda key: self._jobs(name, key), _CALLS_PER_REGION),
+            listener=self,
+            clock=self._clock,
+            pace=Pace(probe=self._config.probe_seconds, relist=self._config.resync_seconds),
+            random=self._random,
+        )
+
+    def _lane(self, name: str, work: Callable[[Key], Awaitable[Result]], workers: int) -> Lane[Key]:
+        return Lane(
+            name,
+            work,
+            clock=self._clock,
+            workers=workers,
+            random=self._random,
+            telemetry=self._telemetry,
+            crashed=self.crashed,
+        )
+
+    def _emit(self, key: Key, kind: str, reason: str, message: str) -> None:
+        """Record an event beside the work: nobody waits for it."""
+        body = self._inventory.get(key)
+        if body is None:
+            return
+        event = HubEvent(key, body["metadata"]["uid"], kind, reason, message)
+        task = asyncio.get_running_loop().create_task(self._hub.emit_event(event))
+        self._emitting.add(task)
+        task.add_done_callback(self._emitting.discard)

@@ -1,0 +1,154 @@
+"""All regions together: their actors, what each should run, and what is known of each job there."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from orrery.api.conditions import Reason
+from orrery.api.region import Region
+from orrery.api.regionclass import DOCKER, Driver, RegionClass
+from orrery.engine.queue import Priority
+from orrery.planning.placement import RegionCandidate
+from orrery.planning.rollup import RegionalState
+from orrery.ports import JobStub, Key
+from orrery.reconcile.actor import RegionActor
+from orrery.reconcile.assignment import Assignment
+
+
+@dataclass(slots=True)
+class Member:
+    """One region of the fleet: the object, and its actor while it can be used."""
+
+    region: Region
+    drivers: Sequence[Driver] = (DOCKER,)
+    actor: RegionActor | None = None
+    problem: str | None = None
+    """Why there is no actor, as a sentence."""
+    assignments: dict[Key, Assignment] = field(default_factory=dict)
+    secrets: dict[Key, int] = field(default_factory=dict)
+    """Fingerprint, of this process only, of the secrets last written for a job."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the region answers and its jobs are known."""
+        return self.actor is not None and self.actor.reachable is True and self.actor.view.listed
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether the region does not answer."""
+        return self._failed and self._reason == Reason.REGION_UNREACHABLE
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether the region cannot be used for a reason other than silence."""
+        return self.actor is None or (self._failed and not self.is_dark)
+
+    @property
+    def shut_because(self) -> str:
+        """Say why a region is shut."""
+        if self.actor is not None and self.actor.problem is not None:
+            return self.actor.problem.message
+        return self.problem or "the region is not open yet"
+
+    @property
+    def _failed(self) -> bool:
+        return self.actor is not None and self.actor.reachable is False
+
+    @property
+    def _reason(self) -> str:
+        problem = self.actor.problem if self.actor else None
+        return problem.reason if problem else ""
+
+
+class Fleet:
+    """The regions by name, and the state of every deployment in every region."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, Member] = {}
+        self._states: dict[Key, dict[str, RegionalState]] = {}
+
+    def put(self, region: Region) -> Member:
+        """Take over the Region object; its actor and work stay."""
+        member = self._members.get(region.metadata.name)
+        if member is None:
+            member = self._members[region.metadata.name] = Member(region)
+        member.region = region
+        return member
+
+    def drop(self, name: str) -> Member | None:
+        """Forget a region whose object is gone. Its jobs are left as they are."""
+        return self._members.pop(name, None)
+
+    def member(self, name: str) -> Member | None:
+        """Return a region, None when there is no such object."""
+        return self._members.get(name)
+
+    def members(self) -> Iterator[tuple[str, Member]]:
+        """Iterate over the regions, sorted by name."""
+        return iter(sorted(self._members.items()))
+
+    def candidates(self) -> list[RegionCandidate]:
+        """List what placement may choose from: every Region object, open or not."""
+        return [
+            RegionCandidate(name, m.region.spec.continent, dict(m.region.metadata.labels))
+            for name, m in self.members()
+        ]
+
+    def continents(self) -> dict[str, str]:
+        """Map each region to its continent."""
+        return {name: m.region.spec.continent for name, m in self._members.items()}
+
+    def stub(self, region: str, key: Key) -> JobStub | None:
+        """Return the job of *key* in *region* as last listed."""
+        member = self._members.get(region)
+        return member.actor.view.stub(key) if member and member.actor else None
+
+    def regions_running(self, key: Key) -> list[str]:
+        """List the open regions that hold a job of *key*, stopped ones included."""
+        return [name for name, m in self.members() if m.is_open and self.stub(name, key)]
+
+    def states(self, key: Key) -> dict[str, RegionalState]:
+        """Return what is known of *key* by region: the very mapping, to be changed in place."""
+        return self._states.setdefault(key, {})
+
+    def knows(self, key: Key) -> bool:
+        """Tell whether anything is known of *key* yet."""
+        return key in self._states
+
+    def remember(self, key: Key, states: dict[str, RegionalState]) -> None:
+        """Take over what the hub's status says of *key*."""
+        self._states[key] = states
+
+    def forget(self, key: Key) -> None:
+        """Forget a deployment that is gone, with all work on it."""
+        self._states.pop(key, None)
+        for member in self._members.values():
+            member.assignments.pop(key, None)
+            member.secrets.pop(key, None)
+
+    def assign(self, region: str, key: Key, assignment: Assignment, *, priority: Priority) -> bool:
+        """Give a region's lane work; the same work again does not overtake its backoff."""
+        member = self._members[region]
+        if assignment.same_as(member.assignments.get(key)) or member.actor is None:
+            return False
+        member.assignments[key] = assignment
+        member.actor.lane.add(key, priority=priority)
+        return True
+
+    def look(self, region: str, key: Key, *, priority: Priority) -> None:
+        """Ask a region's lane how a job does."""
+        member = self._members[region]
+        if member.actor is not None:
+            member.actor.lane.add(key, priority=priority)
+
+    def withdraw(self, region: str, key: Key) -> None:
+        """Take back work that is no longer wanted."""
+        member = self._members.get(region)
+        if member is not None:
+            member.assignments.pop(key, None)
+
+
+def drivers_of(region_class: RegionClass | None) -> Sequence[Driver]:
+    """List the drivers that a class offers; the docker driver when it names none."""
+    if region_class is None or not region_class.spec.nomad.drivers:
+        return (DOCKER,)
+    return tuple(region_class.spec.nomad.drivers)

@@ -1,0 +1,294 @@
+"""Reconcile a GlobalDeployment: choose regions, derive what each runs, hand it to their lanes.
+
+No region is awaited here: each has a lane of its own, and what the lanes find comes back as
+`RegionalState`, which the report sums up.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+
+from orrery import names
+from orrery.api.base import Metadata
+from orrery.api.conditions import Reason
+from orrery.api.globaldeployment import GlobalDeploymentStatus
+from orrery.api.validation import ValidationFailure, validate_deployment
+from orrery.engine.queue import Priority
+from orrery.engine.result import Again, Done, Result
+from orrery.errors import InvalidSpec, NotYet
+from orrery.planning import conditions, rollup
+from orrery.planning.placement import choose, describe_unknown
+from orrery.planning.rollup import Findings, RegionalState
+from orrery.planning.split import split
+from orrery.ports import Clock, Hub, Key
+from orrery.reconcile.assignment import Assignment, assignment_of
+from orrery.reconcile.dispatch import Dispatch
+from orrery.reconcile.fleet import Fleet
+from orrery.reconcile.inventory import Inventory
+from orrery.reconcile.report import StatusWriter, timestamp
+from orrery.reconcile.scope import Scope
+from orrery.regional import RegionalDeployment
+from orrery.render.digest import spec_revision
+from orrery.render.variables import secret_references
+
+Phase = Callable[[Scope], Awaitable[None]]
+
+
+class DeploymentReconciler:
+    """Reconciles GlobalDeployments, one pass at a time per object."""
+
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        fleet: Fleet,
+        inventory: Inventory,
+        writer: StatusWriter,
+        clock: Clock,
+        install: str,
+    ) -> None:
+        self._hub = hub
+        self._fleet = fleet
+        self._inventory = inventory
+        self._writer = writer
+        self._clock = clock
+        self._install = install
+        self._dispatch = Dispatch(fleet, install)
+
+    async def reconcile(self, key: Key, priority: Priority) -> Result:
+        """Enforce the whole spec of *key*, reading the whole state."""
+        body = self._inventory.get(key)
+        if body is None:
+            self._fleet.forget(key)
+            self._writer.forget(key)
+            return Done()
+        scope = self._open(key, body, priority)
+        try:
+            for phase in self._phases(scope):
+                await phase(scope)
+        except (InvalidSpec, NotYet) as error:
+            scope.error = error
+        wait = await self.report(scope)
+        if wait is None and isinstance(scope.error, NotYet):
+            wait = scope.error.retry_after
+        return Done() if wait is None else Again(wait)
+
+    async def report_bug(self, key: Key) -> None:
+        """Say on the object that a pass failed for a reason that is ours."""
+        body = self._inventory.get(key)
+        if body is None:
+            return
+        scope = self._open(key, body, Priority.RESYNC)
+        message = (
+            "a bug in Orrery keeps it from working on this: the operator's log has the details"
+        )
+        scope.error = NotYet(Reason.INTERNAL_ERROR, message)
+        await self.report(scope)
+
+    def _phases(self, scope: Scope) -> Sequence[Phase]:
+        """List what one pass does, in order; deletion is another list, not another path."""
+        spec = scope.body.get("spec")
+        policy = spec.get("deletionPolicy") if isinstance(spec, Mapping) else None
+        if scope.metadata.deletion_timestamp is None:
+            return (
+                self.accept,
+                self.ensure_finalizer,
+                self.choose_regions,
+                self.derive,
+                self.read_secrets,
+                self.assign,
+                self.unassign,
+            )
+        if policy == "Orphan":
+            return (self.abandon, self.release)
+        return (self.hold_while_paused, self.unassign, self.release)
+
+    async def accept(self, scope: Scope) -> None:
+        """Check the spec as a whole: the API server's rules once more, in case it has none."""
+        try:
+            scope.deployment = validate_deployment(scope.body)
+        except ValidationFailure as failure:
+            raise InvalidSpec(Reason.INVALID_SPEC, str(failure)) from failure
+
+    async def ensure_finalizer(self, scope: Scope) -> None:
+        """Hold the object until its jobs are stopped; nothing is registered before that."""
+        if names.FINALIZER not in scope.metadata.finalizers:
+            await self._hub.add_finalizer(scope.key, scope.metadata.uid, names.FINALIZER)
+
+    async def choose_regions(self, scope: Scope) -> None:
+        """Choose the regions that run it."""
+        assert scope.deployment is not None
+        scope.choice = choose(scope.deployment.spec.placement, self._fleet.candidates())
+        if not scope.choice.selected:
+            sentences = list(describe_unknown(scope.choice)) or ["spec.placement selects no region"]
+            reason = Reason.REGION_NOT_AVAILABLE if scope.choice.unknown else Reason.NO_REGION
+            raise NotYet(reason, "; ".join(sentences), retry_after=60)
+
+    async def derive(self, scope: Scope) -> None:
+        """Derive what each region runs."""
+        assert scope.deployment is not None
+        assert scope.choice is not None
+        selected = set(scope.choice.selected)
+        scope.regionals = split(
+            scope.deployment.spec,
+            namespace=scope.key.namespace,
+            name=scope.key.name,
+            regions=[c for c in self._fleet.candidates() if c.name in selected],
+        )
+
+    async def read_secrets(self, scope: Scope) -> None:
+        """Read each Secret once, whatever the number of regions."""
+        wanted = sorted(
+            {ref.secret for r in scope.regionals.values() for ref in secret_references(r)}
+        )
+        found = {name: await self._hub.read_secret(scope.key.namespace, name) for name in wanted}
+        scope.secrets = {name: secret for name, secret in found.items() if secret is not None}
+
+    async def assign(self, scope: Scope) -> None:
+        """Give each open region what it should run, unless its list shows that it does."""
+        outcomes = {
+            region: self._assignment(scope, region, regional)
+            for region, regional in scope.regionals.items()
+        }
+        refusals = [outcome for outcome in outcomes.values() if isinstance(outcome, InvalidSpec)]
+        if len(refusals) == len(outcomes) and len({r.message for r in refusals}) == 1:
+            raise refusals[0]
+        for region, outcome in sorted(outcomes.items()):
+            if isinstance(outcome, Assignment):
+                self._dispatch.give(scope, region, outcome)
+            else:
+                self._dispatch.refuse(scope, region, outcome)
+
+    def _assignment(
+        self, scope: Scope, region: str, regional: RegionalDeployment
+    ) -> Assignment | InvalidSpec:
+        """Render what *region* runs, or say why its class cannot: the other regions go on."""
+        assert scope.deployment is not None
+        member = self._fleet.member(region)
+        assert member is not None
+        try:
+            return assignment_of(
+                regional,
+                scope.deployment,
+                install=self._install,
+                drivers=member.drivers,
+                region_class=member.region.spec.class_,
+                secrets=scope.secrets,
+            )
+        except InvalidSpec as error:
+            return error
+
+    async def abandon(self, scope: Scope) -> None:
+        """Leave the jobs running: the object goes, they stay."""
+        scope.states.clear()
+
+    async def hold_while_paused(self, scope: Scope) -> None:
+        """Stop nothing while the user wants nothing to be written."""
+        spec = scope.body.get("spec")
+        if isinstance(spec, Mapping) and spec.get("paused") is True:
+            message = "spec.paused is true: jobs are stopped once it is false again"
+            raise NotYet(Reason.PAUSED, message, retry_after=600)
+
+    async def unassign(self, scope: Scope) -> None:
+        """Have the job removed from every region that should not run it."""
+        selected = set(scope.choice.selected) if scope.choice else set()
+        here = set(self._fleet.regions_running(scope.key)) | set(scope.states)
+        leaving = sorted(here - selected)
+        paused = scope.deployment is not None and scope.deployment.spec.paused
+        if not leaving or paused:
+            return
+        if not await self._confirmed(scope):
+            raise NotYet(Reason.PROGRESSING, "the object changed meanwhile", retry_after=1)
+        for region in leaving:
+            self._dispatch.take_back(scope, region)
+
+    async def release(self, scope: Scope) -> None:
+        """Let the object go once no region is left."""
+        if scope.states:
+            return
+        await self._hub.remove_finalizer(scope.key, scope.metadata.uid, names.FINALIZER)
+        scope.released = True
+
+    async def report(self, scope: Scope) -> float | None:
+        """Sum up and write the status, if it changed; return the seconds to wait otherwise."""
+        if scope.released:
+            return None
+        after = rollup.summarize(
+            self._findings(scope),
+            self._as_seen(scope),
+            self._fleet.continents(),
+            before=scope.before,
+            now=timestamp(self._clock),
+        )
+        if not rollup.differs_for_people(scope.before, after):
+            return None
+        return await self._writer.write(scope.key, scope.metadata.uid, after)
+
+    def _findings(self, scope: Scope) -> Findings:
+        blocked = None
+        if scope.error is not None:
+            reason = Reason(scope.error.reason)
+            blocked = conditions.ready("False", reason, scope.error.message)
+        deployment = scope.deployment
+        return Findings(
+            generation=scope.metadata.generation,
+            revision=spec_revision(deployment.spec) if deployment else "",
+            paused=deployment.spec.paused if deployment else False,
+            deleting=scope.metadata.deletion_timestamp is not None,
+            blocked=blocked,
+            stalled=isinstance(scope.error, InvalidSpec),
+            unknown_regions=describe_unknown(scope.choice) if scope.choice else (),
+        )
+
+    def _as_seen(self, scope: Scope) -> dict[str, RegionalState]:
+        """Show a region that cannot be seen as such, over the last state that was seen of it."""
+        seen = {}
+        for region, state in scope.states.items():
+            member = self._fleet.member(region)
+            hidden = member is not None and (member.is_dark or (member.is_shut and state.index))
+            seen[region] = replace(state, phase="Unreachable") if hidden else state
+        return seen
+
+    def _open(self, key: Key, body: Mapping[str, object], priority: Priority) -> Scope:
+        metadata = Metadata.model_validate(body["metadata"])
+        before = GlobalDeploymentStatus.model_validate(self._writer.last(key, metadata.uid, body))
+        if not self._fleet.knows(key):
+            self._fleet.remember(key, _remembered(before))
+        return Scope(
+            key=key,
+            metadata=metadata,
+            body=body,
+            before=before,
+            states=self._fleet.states(key),
+            priority=priority,
+        )
+
+    async def _confirmed(self, scope: Scope) -> bool:
+        """Read the object fresh: nothing is stopped on the word of a watch that may be late."""
+        fresh = await self._hub.read(scope.key)
+        if fresh is None:
+            return False
+        metadata = Metadata.model_validate(fresh["metadata"])
+        seen = scope.metadata
+        return (metadata.uid, metadata.generation, metadata.deletion_timestamp) == (
+            seen.uid,
+            seen.generation,
+            seen.deletion_timestamp,
+        )
+
+
+def _remembered(status: GlobalDeploymentStatus) -> dict[str, RegionalState]:
+    """Read back from the status what we last left in each region."""
+    states = {}
+    for continent in status.continents:
+        for region, told in continent.regions.items():
+            ready, _, desired = told.ready.partition("/")
+            states[region] = RegionalState(
+                phase=told.phase,
+                ready=int(ready or 0),
+                desired=int(desired or 0),
+                digest=told.revision,
+                index=told.index,
+                reason=told.reason,
+                message=told.message,
+            )
+    return states

@@ -1,0 +1,172 @@
+"""What a region's lane does with a key: one pass over one job, and telling who waits for it."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from orrery import names
+from orrery.api.conditions import Reason
+from orrery.engine.result import Again, Done, Result, Retry
+from orrery.errors import Conflict, NotYet, OrreryError, OutcomeUnknown, Refused
+from orrery.planning.protocol import Owner
+from orrery.planning.rollup import RegionalState
+from orrery.ports import Clock, Key
+from orrery.reconcile.assignment import Assignment
+from orrery.reconcile.fleet import Fleet, Member
+from orrery.reconcile.loop import guarded
+from orrery.reconcile.regional import Pass, converge
+from orrery.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = 30.0
+"""Seconds after which a job that is under way is looked at, should no event come."""
+
+
+LEFTOVERS = -1
+"""Stands for secrets that are not yet exactly the wanted ones."""
+
+
+class LaneWork:
+    """One pass over one job of one region."""
+
+    def __init__(
+        self,
+        *,
+        fleet: Fleet,
+        clock: Clock,
+        telemetry: Telemetry,
+        install: str,
+        changed: Callable[[Key], None],
+        emit: Callable[[Key, str, str, str], None],
+    ) -> None:
+        self._fleet = fleet
+        self._clock = clock
+        self._telemetry = telemetry
+        self._install = install
+        self._changed = changed
+        self._emit = emit
+
+    async def __call__(self, region: str, key: Key) -> Result:
+        """Work on *key* in *region*."""
+        member = self._fleet.member(region)
+        if member is None or member.actor is None or not self._concerns(member, region, key):
+            return Done()
+        this = self._pass(member, region, key)
+        return await guarded(
+            lambda: self._work(member, this),
+            kind="Job",
+            name=str(key),
+            region=region,
+            clock=self._clock,
+            telemetry=self._telemetry,
+            report=lambda error: self._report(this, error),
+        )
+
+    async def _work(self, member: Member, this: Pass) -> Result:
+        before = self._fleet.states(this.key).get(this.region)
+        try:
+            after = await converge(this)
+        except (NotYet, Conflict, OutcomeUnknown):
+            self._store(this, before, this.state)
+            raise
+        blocked = after is not None and after.reason is Reason.FOREIGN_JOB
+        if this.assignment is not None and not blocked:
+            self._finish(member, this)
+        self._store(this, before, after)
+        if blocked:
+            return Retry()
+        if this.repaired:
+            found = "; ".join(this.repaired[:3])
+            self._emit(
+                this.key,
+                "Warning",
+                "DriftRepaired",
+                f"{this.region}: undid a change that somebody made there: {found}",
+            )
+        return Again(LOOK_AGAIN) if after is not None and after.phase == "Updating" else Done()
+
+    def _finish(self, member: Member, this: Pass) -> None:
+        """Take the work off the list, unless newer work came meanwhile."""
+        assert this.assignment is not None
+        if this.assignment.same_as(member.assignments.get(this.key)):
+            del member.assignments[this.key]
+        elif member.actor is not None and this.key in member.assignments:
+            member.actor.lane.add(this.key)
+        mark = LEFTOVERS if this.leftovers else this.assignment.secrets_mark
+        if mark:
+            member.secrets[this.key] = mark
+        else:
+            member.secrets.pop(this.key, None)
+
+    def _store(self, this: Pass, before: RegionalState | None, after: RegionalState | None) -> None:
+        """Keep what was seen; whoever sums it up hears of it when it differs."""
+        states = self._fleet.states(this.key)
+        now = states.get(this.region)
+        if after is None:
+            states.pop(this.region, None)
+            self._changed(this.key)
+            return
+        if now is not None:
+            after = replace(after, wanted=now.wanted, current=now.current)
+        if this.assignment is not None and this.assignment.document is not None:
+            current = after.digest == this.assignment.digest and after.reason is None
+            after = replace(after, current=current)
+        states[this.region] = after
+        stub = this.view.stub(this.key)
+        drifted = stub is None or stub.stop or stub.job_modify_index != after.index
+        if after != before or (drifted and this.assignment is None):
+            self._changed(this.key)
+        if after.phase == "Failed" and (before is None or before.phase != "Failed"):
+            reason = after.reason or Reason.UNHEALTHY
+            self._emit(this.key, "Warning", reason, f"{this.region}: {after.message}")
+        if before is None or after.phase != before.phase:
+            log.info(
+                "the job is %s, %s of %s instances are healthy",
+                after.phase.lower(),
+                after.ready,
+                after.desired,
+                extra={
+                    "kind": "GlobalDeployment",
+                    "object": str(this.key),
+                    "region": this.region,
+                    "phase": after.phase,
+                },
+            )
+
+    def _report(self, this: Pass, error: OrreryError) -> None:
+        """Show a refusal on the deployment; what will pass by itself is the region's to tell."""
+        if not isinstance(error, Refused):
+            return
+        before = self._fleet.states(this.key).get(this.region)
+        failed = replace(
+            before or this.state,
+            phase="Failed",
+            reason=Reason(error.reason),
+            message=error.message,
+            current=False,
+        )
+        self._store(this, before, failed)
+
+    def _concerns(self, member: Member, region: str, key: Key) -> bool:
+        """Tell whether the key is known: an event of an orphan or a stranger is no work."""
+        return key in member.assignments or (
+            self._fleet.knows(key) and region in self._fleet.states(key)
+        )
+
+    def _pass(self, member: Member, region: str, key: Key) -> Pass:
+        assert member.actor is not None
+        assignment: Assignment | None = member.assignments.get(key)
+        if member.region.spec.paused:
+            assignment = None
+        return Pass(
+            key=key,
+            region=region,
+            nomad=member.actor.nomad,
+            view=member.actor.view,
+            state=self._fleet.states(key).get(region, RegionalState()),
+            assignment=assignment,
+            owner=Owner(self._install, key.namespace, key.name),
+            namespace=names.nomad_namespace(self._install, key.namespace),
+            had_secrets=key in member.secrets,
+        )

@@ -1,0 +1,49 @@
+"""Count and time the calls to a region's Nomad, whoever answers them."""
+
+from collections.abc import Awaitable, Callable
+from inspect import iscoroutinefunction
+from typing import Any, cast
+
+from orrery.errors import OrreryError
+from orrery.ports import Clock, RegionNomad
+from orrery.telemetry import Telemetry
+
+
+def metered(nomad: RegionNomad, region: str, *, clock: Clock, telemetry: Telemetry) -> RegionNomad:
+    """Return *nomad* with every call counted by its result: ok, or the error's reason."""
+    return cast("RegionNomad", _Metered(nomad, region, clock, telemetry))
+
+
+class _Metered:
+    """Hands every attribute through; calls are wrapped on first use and kept."""
+
+    def __init__(self, nomad: RegionNomad, region: str, clock: Clock, telemetry: Telemetry) -> None:
+        self._nomad = nomad
+        self._region = region
+        self._clock = clock
+        self._telemetry = telemetry
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._nomad, name)
+        if not iscoroutinefunction(attribute) or name == "close":
+            return attribute
+        wrapped = self._wrap(name, attribute)
+        setattr(self, name, wrapped)
+        return wrapped
+
+    def _wrap(
+        self, name: str, call: Callable[..., Awaitable[Any]]
+    ) -> Callable[..., Awaitable[Any]]:
+        async def timed(*positional: Any, **keywords: Any) -> Any:
+            started = self._clock.monotonic()
+            result = "ok"
+            try:
+                return await call(*positional, **keywords)
+            except OrreryError as error:
+                result = str(error.reason)
+                raise
+            finally:
+                seconds = self._clock.monotonic() - started
+                self._telemetry.nomad_call(self._region, name, result, seconds)
+
+        return timed

@@ -1,0 +1,213 @@
+"""Reconcile a Region: check what it refers to, connect to its Nomad, report what is seen."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from orrery.api.base import Metadata
+from orrery.api.conditions import Reason
+from orrery.api.region import RegionStatus
+from orrery.api.validation import ValidationFailure, validate_region, validate_region_class
+from orrery.engine.result import Again, Done, Result
+from orrery.errors import InvalidSpec, NotYet, OrreryError
+from orrery.planning.region_status import RegionFacts, summarize_region
+from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind
+from orrery.reconcile.actor import RegionActor
+from orrery.reconcile.credentials import credentials
+from orrery.reconcile.fleet import Fleet, Member, drivers_of
+from orrery.reconcile.inventory import Inventory
+from orrery.reconcile.report import StatusWriter, timestamp
+
+RECHECK = 300.0
+"""Seconds after which a region's Secret is read again: tokens and certificates rotate."""
+
+
+class ActorFactory(Protocol):
+    """Makes the actor of a region from its credentials."""
+
+    def __call__(self, name: str, credentials: Credentials) -> RegionActor:
+        """Make an actor that is not started yet; raises `InvalidSpec` for unusable credentials."""
+
+
+@dataclass(slots=True)
+class RegionScope:
+    """One pass over one Region; comments say which phase sets a field."""
+
+    key: Key
+    metadata: Metadata
+    body: Mapping[str, object]
+    member: Member | None = None  # accept
+    error: OrreryError | None = None  # whichever phase ended the pass
+
+
+class RegionReconciler:
+    """Reconciles Regions, one pass at a time per object."""
+
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        fleet: Fleet,
+        inventory: Inventory,
+        writer: StatusWriter,
+        make_actor: ActorFactory,
+        fleet_changed: Callable[[], None],
+        clock: Clock,
+        namespace: str,
+    ) -> None:
+        self._hub = hub
+        self._fleet = fleet
+        self._inventory = inventory
+        self._writer = writer
+        self._make_actor = make_actor
+        self._fleet_changed = fleet_changed
+        self._clock = clock
+        self._namespace = namespace
+        self._credentials: dict[str, Credentials] = {}
+        self._marks: dict[str, object] = {}
+
+    async def reconcile(self, key: Key) -> Result:
+        """Enforce the whole spec of *key*, reading the whole state."""
+        body = self._inventory.get(key)
+        if body is None:
+            await self._leave(key)
+            return Done()
+        scope = RegionScope(key, Metadata.model_validate(body["metadata"]), body)
+        try:
+            for phase in (self.accept, self.find_continent, self.find_class, self.connect):
+                await phase(scope)
+        except (InvalidSpec, NotYet) as error:
+            scope.error = error
+        self._tell_fleet(scope)
+        wait = await self.report(scope)
+        if wait is None:
+            wait = scope.error.retry_after if isinstance(scope.error, NotYet) else RECHECK
+        return Again(wait)
+
+    async def accept(self, scope: RegionScope) -> None:
+        """Check the spec and count the region in."""
+        try:
+            region = validate_region(scope.body)
+        except ValidationFailure as failure:
+            raise InvalidSpec(Reason.INVALID_SPEC, str(failure)) from failure
+        scope.member = self._fleet.put(region)
+
+    async def find_continent(self, scope: RegionScope) -> None:
+        """Hold until the continent exists."""
+        name = _member(scope).region.spec.continent
+        if Key(Kind.CONTINENT, "", name) not in self._inventory:
+            message = f'spec.continent: there is no Continent "{name}"'
+            raise NotYet(Reason.CONTINENT_NOT_FOUND, message, retry_after=30)
+
+    async def find_class(self, scope: RegionScope) -> None:
+        """Take the drivers from the class; one that vanishes leaves the last known ones."""
+        member = _member(scope)
+        name = member.region.spec.class_
+        body = self._inventory.get(Key(Kind.REGION_CLASS, "", name))
+        if body is None:
+            message = f'spec.class: there is no RegionClass "{name}"'
+            raise NotYet(Reason.CLASS_NOT_FOUND, message, retry_after=30)
+        try:
+            member.drivers = drivers_of(validate_region_class(body))
+        except ValidationFailure as failure:
+            message = f'RegionClass "{name}": {failure}'
+            raise InvalidSpec(Reason.INVALID_SPEC, message) from failure
+
+    async def connect(self, scope: RegionScope) -> None:
+        """Start an actor with the credentials of the Secret; other credentials, another actor."""
+        member = _member(scope)
+        reference = member.region.spec.control_plane.external.credentials_secret_ref
+        secret = await self._hub.read_secret(self._namespace, reference.name)
+        found = credentials(member.region.spec, secret, namespace=self._namespace)
+        if member.actor is not None and self._credentials.get(scope.key.name) == found:
+            return
+        actor = self._make_actor(scope.key.name, found)
+        if member.actor is not None:
+            await member.actor.stop()
+        member.actor, member.problem = actor, None
+        self._credentials[scope.key.name] = found
+        actor.start()
+        for key in member.assignments:
+            actor.lane.add(key)
+
+    async def report(self, scope: RegionScope) -> float | None:
+        """Sum up and write the status, if it changed; return the seconds to wait otherwise."""
+        body = self._writer.last(scope.key, scope.metadata.uid, scope.body)
+        before = RegionStatus.model_validate(body)
+        facts = self._facts(scope)
+        if facts.reachable is None and facts.reason is None and before.phase is not None:
+            return None  # A restarted operator knows nothing new yet: what was told stands.
+        after = summarize_region(facts, before=before, now=timestamp(self._clock))
+        if after == before:
+            return None
+        wait = await self._writer.write(scope.key, scope.metadata.uid, after)
+        if wait is None:
+            await self._tell_people(scope, before, after)
+        return wait
+
+    async def _tell_people(
+        self, scope: RegionScope, before: RegionStatus, after: RegionStatus
+    ) -> None:
+        """Record an event when the region's phase changed, and why."""
+        if after.phase in {None, before.phase}:
+            return
+        condition = after.conditions[0]
+        kind = "Normal" if after.phase == "Open" else "Warning"
+        text = f"the region is {str(after.phase).lower()}: {condition.message}"
+        if after.phase != "Pending":
+            await self._hub.emit_event(
+                HubEvent(scope.key, scope.metadata.uid, kind, condition.reason, text)
+            )
+
+    def _facts(self, scope: RegionScope) -> RegionFacts:
+        member, error = scope.member, scope.error
+        actor = member.actor if member else None
+        problem = error or (actor.problem if actor and actor.reachable is False else None)
+        seen = actor.last_seen if actor else None
+        return RegionFacts(
+            generation=scope.metadata.generation,
+            reachable=actor.reachable if actor else None,
+            reason=Reason(problem.reason) if problem else None,
+            message=problem.message if problem else None,
+            stalled=isinstance(problem, InvalidSpec),
+            paused=member.region.spec.paused if member else False,
+            last_seen=None if seen is None else timestamp(self._clock, seen),
+            agent=actor.view.agent if actor else None,
+            nodes=actor.view.nodes if actor else (),
+            orphans=self._orphans(actor) if actor else (),
+        )
+
+    def _orphans(self, actor: RegionActor) -> list[str]:
+        """Name the jobs whose GlobalDeployment does not exist: reported, never stopped."""
+        return [str(key) for key, _ in actor.view.owned() if key not in self._inventory]
+
+    def _tell_fleet(self, scope: RegionScope) -> None:
+        """Have the deployments looked at when the region changed in a way that concerns them."""
+        member = scope.member
+        if member is None:
+            return
+        member.problem = scope.error.message if scope.error else None
+        mark = (
+            member.region.metadata.labels,
+            member.region.spec,
+            member.drivers,
+            member.actor,
+            member.problem,
+        )
+        if self._marks.get(scope.key.name) != mark:
+            self._marks[scope.key.name] = mark
+            self._fleet_changed()
+
+    async def _leave(self, key: Key) -> None:
+        self._writer.forget(key)
+        self._credentials.pop(key.name, None)
+        self._marks.pop(key.name, None)
+        self._fleet_changed()
+        member = self._fleet.drop(key.name)
+        if member is not None and member.actor is not None:
+            await member.actor.stop()
+
+
+def _member(scope: RegionScope) -> Member:
+    assert scope.member is not None
+    return scope.member

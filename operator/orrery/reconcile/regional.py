@@ -1,0 +1,296 @@
+"""Bring one job of one region to what is wanted, by the write protocol, and see how it does.
+
+Everything here runs in the region's own lane, one pass per job at a time.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from orrery import names
+from orrery.api.conditions import Reason
+from orrery.errors import Conflict, NotYet
+from orrery.planning import protocol
+from orrery.planning.drift import differences
+from orrery.planning.health import ENDED, judge
+from orrery.planning.protocol import Memory, Owner
+from orrery.planning.rollup import RegionalState
+from orrery.ports import Allocation, Job, JobDeployment, Key, RegionNomad, Submission
+from orrery.reconcile.assignment import Assignment
+from orrery.reconcile.view import RegionView
+from orrery.render.submission import parse_submission
+from orrery.render.variables import merge_items
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Pass:
+    """One look at one job: what is known before, and what was read on the way."""
+
+    key: Key
+    region: str
+    nomad: RegionNomad
+    view: RegionView
+    state: RegionalState
+    assignment: Assignment | None
+    owner: Owner
+    namespace: str
+    had_secrets: bool = False
+    """Whether the job's variable is known to hold something."""
+    repaired: tuple[str, ...] = ()
+    """What somebody else had changed, after it was mended."""
+    leftovers: bool = False
+    """Whether the job's variable holds items that only older versions of the job read."""
+    job: Job | None = None
+
+
+async def converge(this: Pass) -> RegionalState | None:
+    """Write what the assignment asks for, if anything; then observe. None: nothing is left."""
+    assignment = this.assignment
+    if assignment is None:
+        return await observe(this)
+    if assignment.document is None:
+        return await remove(this)
+    for phase in (ensure_namespace, read_job, write_secrets, write_job):
+        await phase(this)
+        if _holds(this.state):
+            return this.state
+    return await observe(this)
+
+
+async def ensure_namespace(this: Pass) -> None:
+    """Create the tenant's Nomad namespace; its name is all that it needs."""
+    if this.namespace in this.view.namespaces:
+        return
+    description = f"Namespace {this.key.namespace} of Orrery installation {this.owner.install}"
+    await this.nomad.create_namespace(this.namespace, description)
+    this.view.namespaces.add(this.namespace)
+
+
+async def read_job(this: Pass) -> None:
+    """Read the job as it is: a write is never decided on a list or an event."""
+    this.job = await this.nomad.read_job(this.namespace, this.key.name)
+
+
+async def write_secrets(this: Pass) -> None:
+    """Write the job's variable before the job, so that its template never waits for it.
+
+    Items that only older versions read are dropped once the current one is healthy: an instance
+    whose template loses an item fails, and Nomad may still go back to an older version.
+    """
+    assignment = _assigned(this)
+    if not assignment.secrets and not _may_have_secrets(this):
+        return
+    if this.job is not None and not protocol.owns(this.owner, this.job.meta):
+        return
+    path = names.variable_path(this.key.name)
+    variable = await this.nomad.read_variable(this.namespace, path)
+    seen = dict(variable.items) if variable else {}
+    stable = this.state.phase == "Healthy" and this.state.digest == assignment.digest
+    alone = this.job is None or this.job.stop
+    exact = dict(assignment.secrets)
+    items = exact if stable or alone else merge_items(seen, exact)
+    this.leftovers = items != exact
+    index = variable.modify_index if variable else 0
+    if not items and variable is not None:
+        await this.nomad.delete_variable(this.namespace, path, expected_index=index)
+    elif items != seen:
+        await this.nomad.write_variable(this.namespace, path, items, expected_index=index)
+
+
+async def write_job(this: Pass) -> None:
+    """Take the next step of the write protocol, and remember where it left the job."""
+    assignment = _assigned(this)
+    step = await _decide(this, assignment)
+    match step:
+        case protocol.Register(expected_index, repairs):
+            await _register(this, assignment, expected_index)
+            this.repaired = repairs
+        case protocol.Settled(index):
+            this.state = _taken(this.state, assignment, index)
+        case protocol.Foreign(owner):
+            message = (
+                f'a job "{this.key.name}" exists in Nomad namespace "{this.namespace}" '
+                f"and is {owner}; it is left alone"
+            )
+            this.state = _failed(this.state, Reason.FOREIGN_JOB, message)
+        case protocol.Reverted(index, version, description):
+            message = (
+                f"Nomad went back to the version before: version {version} failed: {description}"
+            )
+            state = replace(this.state, digest=assignment.digest, index=index)
+            this.state = _failed(state, Reason.REVERTED, message)
+        case _:
+            raise AssertionError(step)
+
+
+async def observe(this: Pass) -> RegionalState:
+    """Judge how the job does; one that somebody else changed is left to the next write."""
+    namespace, name = this.namespace, this.key.name
+    job = await this.nomad.read_job(namespace, name)
+    if job is None or not protocol.owns(this.owner, job.meta):
+        this.view.note(this.key, job)
+        return this.state if _holds(this.state) else replace(this.state, phase="Pending", index=0)
+    allocations = await this.nomad.list_allocations(namespace, name)
+    deployments = await this.nomad.list_deployments(namespace, name)
+    this.view.note(this.key, job, running=_running(allocations))
+    if this.state.index and job.job_modify_index != this.state.index:
+        return replace(this.state, phase="Updating")
+    if _holds(this.state):
+        return this.state
+    health = judge(
+        job_type=str(job.document.get("Type", "service")),
+        count=_count(job),
+        version=job.version,
+        allocations=allocations,
+        deployments=deployments,
+    )
+    return replace(
+        this.state,
+        phase=health.phase,
+        ready=health.ready,
+        desired=health.desired,
+        index=job.job_modify_index,
+        reason=Reason.UNHEALTHY if health.phase in {"Failed", "Degraded"} else None,
+        message=health.message if health.phase in {"Failed", "Degraded"} else None,
+    )
+
+
+async def remove(this: Pass) -> RegionalState | None:
+    """Stop the job, wait until its instances have ended, purge it, delete its variable."""
+    namespace, name = this.namespace, this.key.name
+    job = await this.nomad.read_job(namespace, name)
+    running = 0
+    if job is not None and job.stop:
+        running = _running(await this.nomad.list_allocations(namespace, name))
+    this.state = replace(this.state, phase="Stopping", desired=0, ready=running)
+    match protocol.next_removal(owner=this.owner, job=job, running=running):
+        case protocol.Stop(index):
+            assert job is not None
+            kept = await this.nomad.read_submission(namespace, name, job.version)
+            await this.nomad.register_job(
+                {**job.document, "Stop": True},
+                expected_index=index,
+                submission=kept or Submission(source="{}"),
+            )
+        case protocol.Purge():
+            await this.nomad.purge_job(namespace, name)
+        case protocol.Gone():
+            this.view.note(this.key, job)
+            if job is None:
+                await _delete_variable(this)
+            return None
+        case _:
+            pass
+    raise NotYet(Reason.DELETING, f"{this.region}: waiting for the instances to end", retry_after=1)
+
+
+async def _decide(this: Pass, assignment: Assignment) -> protocol.Step:
+    job, document = this.job, assignment.document
+    assert document is not None
+    submitted: str | None = None
+    found: Sequence[str] = ()
+    failed: JobDeployment | None = None
+    if job is not None and protocol.owns(this.owner, job.meta):
+        submitted = await _submitted_digest(this, job.version)
+        found = differences(document, job.document)
+        if found or submitted != assignment.digest:
+            failed = await _failed_attempt(this, assignment.digest, job)
+    return protocol.next_write(
+        owner=this.owner,
+        digest=assignment.digest,
+        memory=Memory(this.state.digest, this.state.index),
+        job=job,
+        submitted_digest=submitted,
+        differences=found,
+        failed=failed,
+    )
+
+
+async def _failed_attempt(this: Pass, digest: str, job: Job) -> JobDeployment | None:
+    """Find the failed deployment of a version that was submitted with *digest*, if any."""
+    deployments = await this.nomad.list_deployments(this.namespace, this.key.name)
+    for deployment in deployments:
+        if deployment.status == "failed" and deployment.job_version < job.version:
+            if await _submitted_digest(this, deployment.job_version) == digest:
+                return deployment
+            return None
+    return None
+
+
+async def _submitted_digest(this: Pass, version: int) -> str | None:
+    kept = await this.nomad.read_submission(this.namespace, this.key.name, version)
+    ours = parse_submission(kept)
+    return None if ours is None else ours.digest
+
+
+async def _register(this: Pass, assignment: Assignment, expected_index: int) -> None:
+    """Register, then read: the index of the reply is not the job's.
+
+    The attempt is remembered before its outcome is known, so that a version that Nomad reverts at
+    once is not mistaken for one that was never tried.
+    """
+    assert assignment.document is not None
+    this.state = replace(this.state, phase="Updating", digest=assignment.digest, index=0)
+    await this.nomad.register_job(
+        assignment.document,
+        expected_index=expected_index,
+        submission=assignment.submission or Submission(source="{}"),
+    )
+    job = await this.nomad.read_job(this.namespace, this.key.name)
+    if job is None or differences(assignment.document, job.document):
+        raise Conflict("JobChanged", "the job is another one just after its register")
+    this.job = job
+    this.state = _taken(this.state, assignment, job.job_modify_index)
+
+
+async def _delete_variable(this: Pass) -> None:
+    path = names.variable_path(this.key.name)
+    if this.namespace not in this.view.namespaces:
+        return
+    variable = await this.nomad.read_variable(this.namespace, path)
+    if variable is not None:
+        await this.nomad.delete_variable(this.namespace, path, expected_index=variable.modify_index)
+
+
+def _may_have_secrets(this: Pass) -> bool:
+    """Tell from the job that is there whether an older version of it reads a variable."""
+    groups = this.job.document.get("TaskGroups") if this.job else None
+    reads = any(t.get("Templates") for g in groups or () for t in g.get("Tasks") or ())
+    return reads or this.had_secrets
+
+
+def _assigned(this: Pass) -> Assignment:
+    assert this.assignment is not None
+    return this.assignment
+
+
+def _taken(state: RegionalState, assignment: Assignment, index: int) -> RegionalState:
+    """Note that the region's Nomad has the wanted job, at *index*."""
+    return replace(
+        state,
+        phase="Updating",
+        digest=assignment.digest,
+        index=index,
+        desired=assignment.count,
+        reason=None,
+        message=None,
+    )
+
+
+def _failed(state: RegionalState, reason: Reason, message: str) -> RegionalState:
+    return replace(state, phase="Failed", reason=reason, message=message)
+
+
+def _holds(state: RegionalState) -> bool:
+    """Tell whether a failure stands until the spec, or the job, changes."""
+    return state.reason in {Reason.REVERTED, Reason.FOREIGN_JOB}
+
+
+def _running(allocations: Sequence[Allocation]) -> int:
+    return sum(a.client_status not in ENDED for a in allocations)
+
+
+def _count(job: Job) -> int:
+    return sum(int(group.get("Count") or 0) for group in job.document.get("TaskGroups") or ())

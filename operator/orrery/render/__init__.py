@@ -1,0 +1,1 @@
+"""Documents as functions of values. Pure."""

@@ -1,0 +1,148 @@
+"""`orrery describe`: equal regions folded, problems first, conditions and events with their age."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.cli.hubs import NOW, a_condition, a_deployment_seen, a_region_seen
+
+from orrery.cli.describe import EVENTS_SHOWN, as_json, description, fold
+from orrery.cli.output import WIDTH, rendered
+
+HEALTHY = {"phase": "Healthy", "ready": "3/3", "revision": "aa11"}
+FAILED = {"phase": "Failed", "ready": "0/3", "revision": "bb22", "message": "image not found"}
+
+
+def an_event(reason: str, message: str, **times: Any) -> dict[str, Any]:
+    return {"type": "Normal", "reason": reason, "message": message, **times}
+
+
+def test_equal_regions_share_a_line() -> None:
+    text = rendered(
+        *description(
+            a_deployment_seen(
+                continents=[
+                    {"name": "eu", "regions": {"par": HEALTHY, "fra": HEALTHY, "ams": FAILED}},
+                    {"name": "na", "regions": {"was": HEALTHY}},
+                ]
+            ),
+            [],
+            NOW,
+        )
+    )
+
+    tree, _ = text.split("\n\n", maxsplit=1)
+    assert tree == (
+        "GlobalDeployment team-a/shop: 3/3 regions ready\n"
+        "  WEB registry.example/shop:1\n"
+        "  eu\n"
+        "    ams failed 0/3 at bb22\n"
+        "      image not found\n"
+        "    2 regions healthy 3/3 at aa11: fra, par\n"
+        "  na\n"
+        "    was healthy 3/3 at aa11"
+    )
+
+
+STATES = st.sampled_from([HEALTHY, FAILED, {**HEALTHY, "revision": "cc33"}, {"phase": "Pending"}])
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=5), STATES, max_size=20))
+def test_folding_loses_no_region_and_joins_only_equals(regions: dict[str, Any]) -> None:
+    folds = fold(regions)
+
+    assert sorted(name for alike in folds for name in alike.regions) == sorted(regions)
+    for alike in folds:
+        assert len({str(regions[name]) for name in alike.regions}) == 1
+    assert len(folds) == len({str(state) for state in regions.values()})
+
+
+def test_conditions_and_events_have_their_age() -> None:
+    body = a_deployment_seen(
+        conditions=[
+            a_condition("Ready", "True", "Succeeded", "healthy in 2 regions"),
+            a_condition("Degraded", "True", "RegionUnreachable", "par does not answer"),
+        ]
+    )
+    events = [
+        an_event("Placed", "placed in 3 regions", eventTime="2026-03-01T10:00:00.000000Z"),
+        an_event("Lost", "par is gone", lastTimestamp="2026-03-01T11:59:00Z"),
+    ]
+
+    _, conditions, happened = rendered(*description(body, events, NOW)).split("\n\n")
+
+    assert conditions == (
+        "CONDITION  STATUS  REASON             AGE  MESSAGE\n"
+        "Ready      True    Succeeded          5m   healthy in 2 regions\n"
+        "Degraded   True    RegionUnreachable  5m   par does not answer"
+    )
+    assert happened == (
+        "AGE  EVENT   REASON  MESSAGE\n"
+        "60s  Normal  Lost    par is gone\n"
+        "2h   Normal  Placed  placed in 3 regions\n"
+    )
+
+
+def test_only_the_newest_events_are_shown() -> None:
+    events = [
+        an_event("E", f"number {n}", eventTime=f"2026-03-01T10:00:{n:02}Z") for n in range(20)
+    ]
+
+    shown = as_json(a_deployment_seen(), events)["events"]
+
+    assert [event["message"] for event in shown] == [
+        f"number {n}" for n in range(19, 19 - EVENTS_SHOWN, -1)
+    ]
+
+
+def test_status_of_an_older_spec_is_marked_as_such() -> None:
+    body = a_deployment_seen(observedGeneration=3)
+    body["metadata"]["generation"] = 4
+
+    text = rendered(*description(body, [], NOW))
+
+    assert "it saw generation 3, now it is 4" in text
+
+
+def test_fresh_object_says_that_nobody_has_looked() -> None:
+    body = a_deployment_seen()
+    del body["status"]
+
+    text = rendered(*description(body, [], NOW))
+
+    assert "the operator has not looked at it yet" in text
+    assert "in no region yet" in text
+    assert "no recent events" in text
+
+
+def test_region_shows_what_is_known_of_it() -> None:
+    body = a_region_seen(
+        "par",
+        "Unreachable",
+        lastSeenTime="2026-03-01T09:00:00Z",
+        capacity={"cpuMHz": 4000, "memoryMB": 8192},
+        orphans={"count": 1, "names": ["team-a/old"]},
+    )
+
+    assert rendered(*description(body, [], NOW)) == (
+        "Region par: Unreachable, last seen 3h ago\n"
+        "  continent eu, class standard\n"
+        "  Nomad 2.0.6 at https://nomad.par.example:4646\n"
+        "  capacity 4000 MHz, 8192 MiB memory\n"
+        "  1 job without an owner, left alone: team-a/old\n"
+        "  data center par1: 1/2 machines\n"
+        "\n"
+        "no recent events\n"
+    )
+
+
+def test_a_hundred_regions_fit_the_width() -> None:
+    regions = {f"region-{n}": HEALTHY for n in range(100)} | {
+        "bad": {**FAILED, "message": "x " * 300}
+    }
+    body = a_deployment_seen(continents=[{"name": "eu", "regions": regions}])
+
+    text = rendered(*description(body, [], NOW))
+
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert all(name in text for name in regions)

@@ -1,0 +1,121 @@
+"""Which hub, which namespace, which object: what the user said, and a near name otherwise."""
+
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from tests.unit.cli.hubs import ReadableHub, a_deployment_seen
+
+from orrery.cli.hub import Target, find, parse_reference
+from orrery.errors import InvalidSpec
+from orrery.ports import Kind
+
+BOTH = (Kind.GLOBAL_DEPLOYMENT, Kind.REGION)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("gd/shop", (Kind.GLOBAL_DEPLOYMENT, "shop")),
+        ("GlobalDeployments/shop", (Kind.GLOBAL_DEPLOYMENT, "shop")),
+        ("region/fra", (Kind.REGION, "fra")),
+        ("rgn/fra", (Kind.REGION, "fra")),
+        ("shop", (Kind.GLOBAL_DEPLOYMENT, "shop")),
+    ],
+)
+def test_reference(text: str, expected: tuple[Kind, str]) -> None:
+    assert parse_reference(text, BOTH) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gd/", "is not KIND/NAME"),
+        ("/shop", "is not KIND/NAME"),
+        ("regiom/fra", 'none of gd, rgn; did you mean "region"?'),
+        ("rgc/standard", "none of gd, rgn"),
+    ],
+)
+def test_reference_that_is_none(text: str, message: str) -> None:
+    with pytest.raises(click.UsageError) as refused:
+        parse_reference(text, BOTH)
+
+    assert message in refused.value.message
+
+
+def a_kubeconfig(folder: Path) -> str:
+    contexts = [
+        {"name": "one", "context": {"cluster": "c", "user": "u", "namespace": "team-a"}},
+        {"name": "two", "context": {"cluster": "c", "user": "u"}},
+    ]
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump({"current-context": "one", "contexts": contexts}))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("context", "given", "expected"),
+    [
+        pytest.param("", "", "team-a", id="of-the-current-context"),
+        pytest.param("two", "", "default", id="of-a-context-without-one"),
+        pytest.param("", "team-b", "team-b", id="given"),
+        pytest.param("nine", "", "default", id="of-no-context"),
+    ],
+)
+def test_namespace(tmp_path: Path, context: str, given: str, expected: str) -> None:
+    assert Target(a_kubeconfig(tmp_path), context, given).namespace == expected
+
+
+def a_hub() -> ReadableHub:
+    hub = ReadableHub()
+    hub.apply(Kind.GLOBAL_DEPLOYMENT, a_deployment_seen("shop"))
+    hub.apply(Kind.GLOBAL_DEPLOYMENT, a_deployment_seen("shop", namespace="team-b"))
+    hub.apply(Kind.GLOBAL_DEPLOYMENT, a_deployment_seen("blog", namespace="team-b"))
+    return hub
+
+
+async def test_object_is_found_in_its_namespace() -> None:
+    target = Target(given_namespace="team-b")
+
+    body = await find(a_hub(), Kind.GLOBAL_DEPLOYMENT, "shop", target)
+
+    assert body["metadata"]["namespace"] == "team-b"
+
+
+async def test_object_is_found_in_all_namespaces_when_there_is_one() -> None:
+    target = Target(all_namespaces=True)
+
+    body = await find(a_hub(), Kind.GLOBAL_DEPLOYMENT, "blog", target)
+
+    assert body["metadata"]["namespace"] == "team-b"
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "message"),
+    [
+        pytest.param(
+            "shpo",
+            Target(given_namespace="team-a"),
+            'GlobalDeployment "shpo" does not exist in namespace "team-a"; did you mean "shop"?',
+            id="near-name",
+        ),
+        pytest.param(
+            "shop",
+            Target(all_namespaces=True),
+            'GlobalDeployment "shop" exists in team-a, team-b: choose one with -n',
+            id="several",
+        ),
+        pytest.param(
+            "zzz",
+            Target(all_namespaces=True),
+            'GlobalDeployment "zzz" does not exist in any namespace',
+            id="none",
+        ),
+    ],
+)
+async def test_object_that_is_not_there(name: str, target: Target, message: str) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        await find(a_hub(), Kind.GLOBAL_DEPLOYMENT, name, target)
+
+    assert refused.value.message == message

@@ -1,0 +1,121 @@
+"""`orrery status`: what the operator last saw, in a few lines."""
+
+import json
+
+import pytest
+from tests.builders import a_region
+from tests.unit.cli.hubs import NOW, ReadableHub, a_deployment_seen, a_region_seen
+
+from orrery.cli.hub import Target
+from orrery.cli.status import as_json, look, planet_text
+from orrery.ports import Kind, Lease
+
+NOW_SECONDS = NOW.timestamp()
+TEAM_A = Target(given_namespace="team-a")
+
+
+def a_hub() -> ReadableHub:
+    hub = ReadableHub()
+    hub.apply(Kind.REGION, a_region_seen("was", continent="na"))
+    lost = "2026-03-01T11:56:00Z"
+    hub.apply(Kind.REGION, a_region_seen("par", "Unreachable", lastSeenTime=lost))
+    hub.apply(Kind.REGION, a_region_seen("fra"))
+    hub.apply(Kind.REGION, a_region("tyo", continent="as"))
+    hub.apply(Kind.GLOBAL_DEPLOYMENT, a_deployment_seen("shop"))
+    hub.apply(Kind.GLOBAL_DEPLOYMENT, a_deployment_seen("blog", namespace="team-b"))
+    return hub
+
+
+async def test_planet_in_a_few_lines() -> None:
+    planet = await look(a_hub(), TEAM_A)
+
+    assert planet_text(planet, NOW, place="team-a") == (
+        "3 continents, 4 regions: 2 Open, 1 Pending, 1 Unreachable\n"
+        "\n"
+        "CONTINENT  REGION  PHASE        NOMAD  MACHINES  LAST SEEN\n"
+        "as         tyo     Pending      -      0/0       -\n"
+        "eu         fra     Open         2.0.6  1/2       now\n"
+        "           par     Unreachable  2.0.6  ?         4m ago\n"
+        "na         was     Open         2.0.6  1/2       now\n"
+        "\n"
+        "NAMESPACE  NAME  REGIONS  READY  STATUS\n"
+        "team-a     shop  3/3      True   healthy in 3 regions\n"
+    )
+
+
+async def test_all_namespaces_are_shown_when_asked_for() -> None:
+    planet = await look(a_hub(), Target(all_namespaces=True))
+
+    assert [(d.namespace, d.name) for d in planet.deployments] == [
+        ("team-a", "shop"),
+        ("team-b", "blog"),
+    ]
+
+
+async def test_empty_hub_says_what_to_do_next() -> None:
+    planet = await look(ReadableHub(), TEAM_A)
+
+    assert planet_text(planet, NOW, place='namespace "team-a"') == (
+        "no regions: create a Continent, a RegionClass and a Region first\n"
+        "\n"
+        'no deployments in namespace "team-a"\n'
+    )
+
+
+async def test_deployment_without_a_status_is_not_called_ready() -> None:
+    hub = ReadableHub()
+    fresh = a_deployment_seen()
+    del fresh["status"]
+    hub.apply(Kind.GLOBAL_DEPLOYMENT, fresh)
+
+    (row,) = (await look(hub, TEAM_A)).deployments
+
+    assert (row.regions, row.ready, row.status) == ("-", "Unknown", "not looked at yet")
+
+
+@pytest.mark.parametrize(
+    ("lease", "expected"),
+    [
+        pytest.param(Lease("a", 15, NOW_SECONDS - 900, NOW_SECONDS - 5), None, id="one-runs"),
+        pytest.param(Lease("a", 15, NOW_SECONDS - 900, NOW_SECONDS - 600), "10m", id="it-died"),
+        pytest.param(Lease("", 15, NOW_SECONDS - 900, NOW_SECONDS - 5), "5s", id="it-left"),
+        pytest.param(None, None, id="not-known"),
+    ],
+)
+async def test_what_nobody_keeps_up_to_date_is_marked(
+    lease: Lease | None, expected: str | None
+) -> None:
+    hub = a_hub()
+    if lease:
+        hub.leases["orrery-system"] = lease
+
+    planet = await look(hub, TEAM_A)
+
+    first, *_ = planet_text(planet, NOW, place="team-a").splitlines()
+    assert (first == f"no operator runs, what follows is {expected} old") == bool(expected)
+    assert as_json(planet, NOW)["operatorRuns"] is (lease and not expected)
+
+
+async def test_json_holds_the_same() -> None:
+    planet = await look(a_hub(), TEAM_A)
+
+    document = json.loads(json.dumps(as_json(planet, NOW)))
+
+    assert [c["name"] for c in document["continents"]] == ["as", "eu", "na"]
+    assert document["continents"][1]["regions"][1] == {
+        "name": "par",
+        "phase": "Unreachable",
+        "nomadVersion": "2.0.6",
+        "machines": 2,
+        "machinesReady": 1,
+        "lastSeenTime": "2026-03-01T11:56:00Z",
+    }
+    assert document["deployments"] == [
+        {
+            "namespace": "team-a",
+            "name": "shop",
+            "regions": "3/3",
+            "ready": "True",
+            "status": "healthy in 3 regions",
+        }
+    ]

@@ -1,0 +1,69 @@
+"""What is generated is committed as it is generated."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from orrery.api.conditions import ConditionType, Reason
+from orrery.cli import main
+from orrery.cli.generate import documented_members, generate, generated, leftovers
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("path", sorted(generated()))
+def test_file_is_up_to_date(path: str) -> None:
+    assert (ROOT / path).read_text(encoding="utf-8") == generated()[path], "run `make generate`"
+
+
+def test_generated_folders_hold_nothing_else() -> None:
+    assert leftovers(ROOT, generated()) == set()
+
+
+def test_generating_twice_gives_the_same_bytes() -> None:
+    assert generated() == generated()
+
+
+def test_the_page_of_the_command_line_is_what_its_help_prints() -> None:
+    page = generated()["docs/reference/cli.md"]
+
+    for arguments in ([], ["status"], ["playground", "up"]):
+        said = CliRunner().invoke(
+            main, [*arguments, "--help"], terminal_width=80, prog_name="orrery"
+        )
+        assert said.output in page
+
+
+def test_every_reason_is_explained_under_an_anchor() -> None:
+    page = generated()["docs/reference/reasons.md"]
+
+    assert [reason for reason in Reason if f"\n## {reason}\n\n" not in page] == []
+    assert documented_members(ConditionType).keys() == set(ConditionType)
+
+
+def test_check_names_what_is_out_of_date_and_writes_nothing(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    run(generate, ["--directory", str(tmp_path)], catch_exceptions=False)
+    stale = tmp_path / "crds" / "regions.orrery.dev.yaml"
+    stale.write_text("kind: Other\n")
+    (tmp_path / "crds" / "old.yaml").touch()
+
+    outcome = run(generate, ["--check", "--directory", str(tmp_path)])
+
+    assert outcome.exit_code == 1
+    assert "out of date: crds/regions.orrery.dev.yaml\n" in outcome.output
+    assert "not generated any more: crds/old.yaml\n" in outcome.output
+    assert outcome.output.count("out of date") == 1
+    assert stale.read_text() == "kind: Other\n"
+
+
+def test_generate_repairs_what_check_complains_about(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    (tmp_path / "crds").mkdir()
+    (tmp_path / "crds" / "old.yaml").touch()
+
+    run(generate, ["--directory", str(tmp_path)], catch_exceptions=False)
+
+    assert run(generate, ["--check", "--directory", str(tmp_path)]).exit_code == 0
+    assert not (tmp_path / "crds" / "old.yaml").exists()

@@ -1,0 +1,35 @@
+"""Paths of the Kubernetes API."""
+
+import pytest
+
+from orrery.playground.kubeapi import collection, object_path
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "namespace", "expected"),
+    [
+        pytest.param("v1", "Namespace", "", "/api/v1/namespaces", id="core"),
+        pytest.param("v1", "Secret", "a", "/api/v1/namespaces/a/secrets", id="namespaced"),
+        pytest.param(
+            "orrery.dev/v1alpha1",
+            "RegionClass",
+            "",
+            "/apis/orrery.dev/v1alpha1/regionclasses",
+            id="ends-with-s",
+        ),
+    ],
+)
+def test_collections(api_version: str, kind: str, namespace: str, expected: str) -> None:
+    assert collection(api_version, kind, namespace) == expected
+
+
+def test_an_object_stands_in_its_collection() -> None:
+    manifest = {
+        "apiVersion": "orrery.dev/v1alpha1",
+        "kind": "GlobalDeployment",
+        "metadata": {"name": "shop", "namespace": "team-a"},
+    }
+
+    assert object_path(manifest) == (
+        "/apis/orrery.dev/v1alpha1/namespaces/team-a/globaldeployments/shop"
+    )
