@@ -34,6 +34,10 @@ test-unit: setup ## Run the tests without any I/O
 test-world: setup ## Run the reconcilers on regions in memory
 	$(bin)/pytest tests/world $(ARGS)
 
+.PHONY: test-sweep
+test-sweep: setup ## Kill the operator at every write and every pair of writes, in worlds in memory
+	ORRERY_SWEEP=full $(bin)/pytest tests/world/crashes $(ARGS)
+
 .PHONY: test-contract
 test-contract: setup ## Hold the simulated region to a real Nomad, where there is one
 	$(bin)/pytest tests/contract $(ARGS)

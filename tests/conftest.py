@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.lab.requirements import describe_skips, in_ci, missing_hub, require_nomad
+from tests.world.crashes.plans import tried
 
 TESTS = Path(__file__).parent
 HUB_FOLDERS = ("integration", "e2e")
@@ -53,6 +54,9 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     yield
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     assert terminal, "pytest was told to run without it"
+    if tried:
+        runs, scenarios = sum(tried.values()), len(tried)
+        terminal.write_line(f"{runs} crash plans tried in {scenarios} scenarios")
     for line in describe_skips(map(_reason, terminal.stats.get("skipped", ()))):
         terminal.write_line(line)
 

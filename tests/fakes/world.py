@@ -13,6 +13,7 @@ from orrery.adapters.memory import MemoryFactory, MemoryHub, MemoryNomad
 from orrery.config import Config
 from orrery.ports import Key, Kind
 from orrery.reconcile.controller import Controller
+from orrery.reconcile.inventory import key_of
 from orrery.telemetry import Telemetry
 
 INSTALL = "orrery"
@@ -25,7 +26,15 @@ class World:
     def __init__(self, hub: MemoryHub, regions: Mapping[str, MemoryNomad]) -> None:
         self.hub = hub
         self.regions = regions
-        self.controller = self._controller()
+        self.controller = self.make_controller()
+
+    def furnish(self) -> None:
+        """Create the continent, the class and the regions."""
+        self.hub.apply(Kind.CONTINENT, a_continent("eu"))
+        self.hub.apply(Kind.REGION_CLASS, a_class())
+        for name in self.regions:
+            self.hub.secrets["orrery-system", f"{name}-nomad"] = region_secret(name)
+            self.hub.apply(Kind.REGION, a_region(name))
 
     async def settle(self, seconds: float = 5) -> None:
         """Let everything that is due within *seconds* happen."""
@@ -41,6 +50,10 @@ class World:
     def apply(self, document: Mapping[str, Any]) -> Key:
         """Apply an object as a user does."""
         return self.hub.apply(Kind(document["kind"]), document)
+
+    def key(self, document: Mapping[str, Any]) -> Key:
+        """Name the object that *document* is."""
+        return key_of(Kind(document["kind"]), document)
 
     def status(self, key: Key) -> dict[str, Any]:
         """Read an object's status; empty before the first."""
@@ -81,13 +94,20 @@ class World:
     async def restart_operator(self) -> None:
         """End the operator and start another one, which knows nothing."""
         await self.controller.stop()
-        self.controller = self._controller()
+        self.controller = self.make_controller()
         await self.controller.start()
 
-    def _controller(self) -> Controller:
+    def sees(self, target: str, remote: object) -> Any:
+        """Show a remote as the operator sees it: *target* is ``hub`` or a region's name."""
+        del target
+        return remote
+
+    def make_controller(self) -> Controller:
+        """Make the controller of a new process of the operator."""
+        nomads = {endpoint(name): self.sees(name, nomad) for name, nomad in self.regions.items()}
         controller = Controller(
-            hub=self.hub,
-            nomad=MemoryFactory({endpoint(name): nomad for name, nomad in self.regions.items()}),
+            hub=self.sees("hub", self.hub),
+            nomad=MemoryFactory(nomads),
             clock=LoopClock(),
             config=Config(),
             telemetry=Telemetry(),
@@ -104,11 +124,7 @@ async def a_world(
     """Run a world whose regions exist and are open."""
     hub = hub or MemoryHub()
     world = World(hub, {name: MemoryNomad(name) for name in regions})
-    hub.apply(Kind.CONTINENT, a_continent("eu"))
-    hub.apply(Kind.REGION_CLASS, a_class())
-    for name in regions:
-        hub.secrets["orrery-system", f"{name}-nomad"] = region_secret(name)
-        hub.apply(Kind.REGION, a_region(name))
+    world.furnish()
     await world.controller.start()
     await world.settle()
     try:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orrery.playground.cleanup import unmount_below
+
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
@@ -96,6 +98,7 @@ class NomadAgent:
             self._process.kill()
             self._process.wait()
         self._process = None
+        unmount_below(self.folder)
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         """Call the agent's API with the management token."""

@@ -5,17 +5,16 @@ where that says "register". All regions are asked at once: one that hangs delays
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orrery.cli.changes import NONE, Change, changes_of
 from orrery.errors import OrreryError, Refused
 from orrery.planning import protocol
-from orrery.planning.drift import differences
 from orrery.planning.protocol import Memory, Owner
-from orrery.ports import Document, Job, JobDeployment, PlacementFailure, PlanResult, RegionNomad
-from orrery.render.submission import parse_submission
+from orrery.ports import Document, Job, PlacementFailure, PlanResult, RegionNomad
+from orrery.reconcile.decision import decide
 
 _UNTOUCHED = frozenset({"ignore"})
 
@@ -56,6 +55,8 @@ class Wanted:
     digest: str = ""
     memory: Memory = field(default_factory=Memory)
     """What the hub's status says was last left there."""
+    generation: int = 0
+    """That of the spec; 0 for a spec that the hub does not have yet."""
 
 
 async def ask_regions(
@@ -94,7 +95,15 @@ async def _ask(nomad: RegionNomad, wanted: Wanted) -> Outcome:
     job = await nomad.read_job(wanted.namespace, wanted.owner.name)
     if wanted.document is None:
         return await _removal(nomad, wanted, job)
-    step = await _decide(nomad, wanted, wanted.document, job)
+    step = await decide(
+        nomad,
+        job,
+        owner=wanted.owner,
+        document=wanted.document,
+        digest=wanted.digest,
+        generation=wanted.generation,
+        memory=wanted.memory,
+    )
     match step:
         case protocol.Settled():
             return Outcome(Action.NOTHING)
@@ -110,41 +119,6 @@ async def _ask(nomad: RegionNomad, wanted: Wanted) -> Outcome:
     plan = await nomad.plan_job(wanted.document)
     action = Action.CREATE if job is None else Action.UPDATE
     return _outcome(action, plan)
-
-
-async def _decide(
-    nomad: RegionNomad, wanted: Wanted, document: Document, job: Job | None
-) -> protocol.Step:
-    submitted: str | None = None
-    found: Sequence[str] = ()
-    failed: JobDeployment | None = None
-    if job is not None and protocol.owns(wanted.owner, job.meta):
-        submitted = await _submitted_digest(nomad, job, job.version)
-        found = differences(document, job.document)
-        if found or submitted != wanted.digest:
-            failed = await _failed_attempt(nomad, wanted, job)
-    return protocol.next_write(
-        owner=wanted.owner,
-        digest=wanted.digest,
-        memory=wanted.memory,
-        job=job,
-        submitted_digest=submitted,
-        differences=found,
-        failed=failed,
-    )
-
-
-async def _failed_attempt(nomad: RegionNomad, wanted: Wanted, job: Job) -> JobDeployment | None:
-    for deployment in await nomad.list_deployments(job.namespace, job.id):
-        if deployment.status == "failed" and deployment.job_version < job.version:
-            same = await _submitted_digest(nomad, job, deployment.job_version) == wanted.digest
-            return deployment if same else None
-    return None
-
-
-async def _submitted_digest(nomad: RegionNomad, job: Job, version: int) -> str | None:
-    note = parse_submission(await nomad.read_submission(job.namespace, job.id, version))
-    return None if note is None else note.digest
 
 
 async def _removal(nomad: RegionNomad, wanted: Wanted, job: Job | None) -> Outcome:

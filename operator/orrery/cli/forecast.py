@@ -141,9 +141,8 @@ async def _draft(
     """Derive what each region should run, and what regions would not run any more."""
     metadata, spec = deployment.metadata, deployment.spec
     draft = _Draft(metadata.namespace, metadata.name)
-    memories = _memories(
-        await reader.read(Key(Kind.GLOBAL_DEPLOYMENT, metadata.namespace, metadata.name))
-    )
+    live = await reader.read(Key(Kind.GLOBAL_DEPLOYMENT, metadata.namespace, metadata.name))
+    memories, generation = _memories(live), _generation(live, spec_revision(spec))
     if spec.paused:
         draft.notes.append("spec.paused is true: nothing is written until it is false")
     choice = choose(spec.placement, world.candidates)
@@ -159,7 +158,9 @@ async def _draft(
         for region, regional in regionals.items():
             _want(draft, deployment, regional, world=world, install=settings.install)
             if region in memories and region in draft.wanted:
-                draft.wanted[region] = replace(draft.wanted[region], memory=memories[region])
+                draft.wanted[region] = replace(
+                    draft.wanted[region], memory=memories[region], generation=generation
+                )
     except (InvalidSpec, NotYet) as error:
         draft.problems.append(error.message)
         draft.wanted.clear()
@@ -264,3 +265,10 @@ def _memories(body: Document | None) -> dict[str, Memory]:
         for continent in told.get("continents") or ()
         for region, state in (continent.get("regions") or {}).items()
     }
+
+
+def _generation(body: Document | None, revision: str) -> int:
+    """Read the generation that has the spec of *revision*; 0 when applying would make a new one."""
+    told: Mapping[str, Any] = (body or {}).get("status") or {}
+    same = told.get("updatedRevision") == revision
+    return int(told.get("observedGeneration") or 0) if same else 0

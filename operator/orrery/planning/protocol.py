@@ -29,6 +29,15 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """Nomad's failed deployment of a version that was submitted with the wanted digest."""
+
+    deployment: JobDeployment
+    asked_again: bool = False
+    """Whether the spec has changed since that attempt."""
+
+
+@dataclass(frozen=True, slots=True)
 class Register:
     """Register the wanted job if its JobModifyIndex is *expected_index*; 0: must not exist."""
 
@@ -100,14 +109,15 @@ def next_write(
     job: Job | None,
     submitted_digest: str | None,
     differences: Sequence[str],
-    failed: JobDeployment | None = None,
+    failed: FailedAttempt | None = None,
 ) -> Step:
     """Decide how to bring a job that was just read to what is wanted.
 
     *submitted_digest* is the digest in the submission of the job's current version, None when
     there is none of ours; *differences* are the fields in which *job* differs from the wanted one;
-    *failed* is the failed deployment of a version that was submitted with *digest*, if any: unless
-    the user asked for something else in between, trying the same again would fight Nomad.
+    *failed* is the attempt at *digest* that Nomad went back from, if any: unless the user asked for
+    something else in between, trying the same again would fight Nomad. What is remembered may be
+    older than the attempt, when the operator died before it could write its memory down.
     """
     if job is None:
         return Register(expected_index=0)
@@ -116,13 +126,19 @@ def next_write(
     unchanged = not differences and submitted_digest in (digest, None)
     if unchanged and not job.stop:
         return Settled(job.job_modify_index)
-    attempted = memory.digest in ("", digest)
-    if failed is not None and attempted and failed.job_version < job.version and not job.stop:
-        return Reverted(job.job_modify_index, failed.job_version, failed.description)
+    if failed is not None and not job.stop and _stands(failed, job, digest, memory):
+        attempt = failed.deployment
+        return Reverted(job.job_modify_index, attempt.job_version, attempt.description)
     wrote_this = memory.digest == digest and memory.index > 0
     changed_by_others = wrote_this and memory.index != job.job_modify_index
     repairs = tuple(["Stop: false -> true"] if job.stop else differences)
     return Register(job.job_modify_index, repairs=repairs if changed_by_others else ())
+
+
+def _stands(failed: FailedAttempt, job: Job, digest: str, memory: Memory) -> bool:
+    """Tell whether *job* is what Nomad went back to, and nobody asked for another attempt."""
+    asked_again = failed.asked_again and memory.digest not in ("", digest)
+    return failed.deployment.job_version < job.version and not asked_again
 
 
 def next_removal(*, owner: Owner, job: Job | None, running: int) -> Step:

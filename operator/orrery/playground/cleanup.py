@@ -22,14 +22,20 @@ async def end_strays(marker: str) -> None:
 
 def remove_files(layout: Layout) -> None:
     """Remove all files of the playground except its logs."""
-    for mount in _mounts_below(layout.regions):
-        unmount = shutil.which("umount")
-        if unmount:
-            subprocess.run([unmount, str(mount)], check=False, capture_output=True)  # noqa: S603 - below our folder
+    unmount_below(layout.regions)
     for folder in (layout.hub, layout.regions):
         shutil.rmtree(folder, ignore_errors=True)
     for file in (layout.kubeconfig, layout.regions_file, layout.state_file):
         file.unlink(missing_ok=True)
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmount what a Nomad agent that did not end by itself left below *folder*."""
+    unmount = shutil.which("umount")
+    if unmount is None:
+        return
+    for mount in _mounts_below(folder):
+        subprocess.run([unmount, str(mount)], check=False, capture_output=True)  # noqa: S603 - below our folder
 
 
 def _mounts_below(folder: Path) -> list[Path]:

@@ -22,6 +22,8 @@ class Assignment:
     owner: Owner
     document: Document | None = None
     digest: str = ""
+    generation: int = 0
+    """The generation of the spec that it was derived from."""
     submission: Submission | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Items of the job's Nomad variable."""
@@ -67,6 +69,7 @@ def assignment_of(
         owner=owner,
         document=document,
         digest=digest,
+        generation=metadata.generation,
         submission=render_submission(
             spec,
             install=install,

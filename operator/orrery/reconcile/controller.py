@@ -195,12 +195,19 @@ class Controller:
         for key in self._inventory.keys(kind):
             lane.add(key, priority=Priority.RESYNC)
 
+    def _owner_found(self, key: Key) -> None:
+        """Look again at the regions that report the jobs of *key* as orphans."""
+        for region in self._fleet.regions_orphaning(key):
+            self._region_lane.add(Key(Kind.REGION, "", region), priority=Priority.RESYNC)
+
     def _deployment_changed(self, key: Key) -> None:
         self._deployment_lane.add(key, priority=Priority.USER)
 
     async def _reconcile_deployment(self, key: Key) -> Result:
         priority = Priority.USER if key in self._urgent else Priority.RESYNC
         self._urgent.discard(key)
+        if not self._fleet.knows(key):
+            self._owner_found(key)
         return await guarded(
             lambda: self._deployments.reconcile(key, priority),
             kind=key.kind,

@@ -26,6 +26,8 @@ class Member:
     assignments: dict[Key, Assignment] = field(default_factory=dict)
     secrets: dict[Key, int] = field(default_factory=dict)
     """Fingerprint, of this process only, of the secrets last written for a job."""
+    orphans: frozenset[Key] = frozenset()
+    """Jobs of ours without a GlobalDeployment, as the Region's status last said."""
 
     @property
     def is_open(self) -> bool:
@@ -105,6 +107,10 @@ class Fleet:
     def regions_running(self, key: Key) -> list[str]:
         """List the open regions that hold a job of *key*, stopped ones included."""
         return [name for name, m in self.members() if m.is_open and self.stub(name, key)]
+
+    def regions_orphaning(self, key: Key) -> list[str]:
+        """List the regions that report a job of *key* as without an owner."""
+        return [name for name, member in self.members() if key in member.orphans]
 
     def states(self, key: Key) -> dict[str, RegionalState]:
         """Return what is known of *key* by region: the very mapping, to be changed in place."""

@@ -174,12 +174,14 @@ class RegionReconciler:
             last_seen=None if seen is None else timestamp(self._clock, seen),
             agent=actor.view.agent if actor else None,
             nodes=actor.view.nodes if actor else (),
-            orphans=self._orphans(actor) if actor else (),
+            orphans=self._orphans(member) if member else (),
         )
 
-    def _orphans(self, actor: RegionActor) -> list[str]:
+    def _orphans(self, member: Member) -> list[str]:
         """Name the jobs whose GlobalDeployment does not exist: reported, never stopped."""
-        return [str(key) for key, _ in actor.view.owned() if key not in self._inventory]
+        owned = member.actor.view.owned() if member.actor else ()
+        member.orphans = frozenset(key for key, _ in owned if key not in self._inventory)
+        return [str(key) for key in member.orphans]
 
     def _tell_fleet(self, scope: RegionScope) -> None:
         """Have the deployments looked at when the region changed in a way that concerns them."""

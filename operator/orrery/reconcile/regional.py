@@ -15,10 +15,10 @@ from orrery.planning.drift import differences
 from orrery.planning.health import ENDED, judge
 from orrery.planning.protocol import Memory, Owner
 from orrery.planning.rollup import RegionalState
-from orrery.ports import Allocation, Job, JobDeployment, Key, RegionNomad, Submission
+from orrery.ports import Allocation, Job, Key, RegionNomad, Submission
 from orrery.reconcile.assignment import Assignment
+from orrery.reconcile.decision import decide
 from orrery.reconcile.view import RegionView
-from orrery.render.submission import parse_submission
 from orrery.render.variables import merge_items
 
 log = logging.getLogger(__name__)
@@ -63,9 +63,17 @@ async def ensure_namespace(this: Pass) -> None:
     """Create the tenant's Nomad namespace; its name is all that it needs."""
     if this.namespace in this.view.namespaces:
         return
-    description = f"Namespace {this.key.namespace} of Orrery installation {this.owner.install}"
-    await this.nomad.create_namespace(this.namespace, description)
-    this.view.namespaces.add(this.namespace)
+    async with this.view.creating_namespace:
+        if this.view.namespaces_unsure:
+            this.view.namespaces = set(await this.nomad.list_namespaces())
+            this.view.namespaces_unsure = False
+        if this.namespace in this.view.namespaces:
+            return
+        this.view.namespaces_unsure = True
+        description = f"Namespace {this.key.namespace} of Orrery installation {this.owner.install}"
+        await this.nomad.create_namespace(this.namespace, description)
+        this.view.namespaces.add(this.namespace)
+        this.view.namespaces_unsure = False
 
 
 async def read_job(this: Pass) -> None:
@@ -102,7 +110,16 @@ async def write_secrets(this: Pass) -> None:
 async def write_job(this: Pass) -> None:
     """Take the next step of the write protocol, and remember where it left the job."""
     assignment = _assigned(this)
-    step = await _decide(this, assignment)
+    assert assignment.document is not None
+    step = await decide(
+        this.nomad,
+        this.job,
+        owner=this.owner,
+        document=assignment.document,
+        digest=assignment.digest,
+        generation=assignment.generation,
+        memory=Memory(this.state.digest, this.state.index),
+    )
     match step:
         case protocol.Register(expected_index, repairs):
             await _register(this, assignment, expected_index)
@@ -184,45 +201,6 @@ async def remove(this: Pass) -> RegionalState | None:
         case _:
             pass
     raise NotYet(Reason.DELETING, f"{this.region}: waiting for the instances to end", retry_after=1)
-
-
-async def _decide(this: Pass, assignment: Assignment) -> protocol.Step:
-    job, document = this.job, assignment.document
-    assert document is not None
-    submitted: str | None = None
-    found: Sequence[str] = ()
-    failed: JobDeployment | None = None
-    if job is not None and protocol.owns(this.owner, job.meta):
-        submitted = await _submitted_digest(this, job.version)
-        found = differences(document, job.document)
-        if found or submitted != assignment.digest:
-            failed = await _failed_attempt(this, assignment.digest, job)
-    return protocol.next_write(
-        owner=this.owner,
-        digest=assignment.digest,
-        memory=Memory(this.state.digest, this.state.index),
-        job=job,
-        submitted_digest=submitted,
-        differences=found,
-        failed=failed,
-    )
-
-
-async def _failed_attempt(this: Pass, digest: str, job: Job) -> JobDeployment | None:
-    """Find the failed deployment of a version that was submitted with *digest*, if any."""
-    deployments = await this.nomad.list_deployments(this.namespace, this.key.name)
-    for deployment in deployments:
-        if deployment.status == "failed" and deployment.job_version < job.version:
-            if await _submitted_digest(this, deployment.job_version) == digest:
-                return deployment
-            return None
-    return None
-
-
-async def _submitted_digest(this: Pass, version: int) -> str | None:
-    kept = await this.nomad.read_submission(this.namespace, this.key.name, version)
-    ours = parse_submission(kept)
-    return None if ours is None else ours.digest
 
 
 async def _register(this: Pass, assignment: Assignment, expected_index: int) -> None:

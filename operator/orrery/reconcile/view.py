@@ -1,5 +1,6 @@
 """What one region's Nomad holds of ours, as its list and its event stream last told."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,10 @@ class RegionView:
     agent: AgentFacts | None = None
     nodes: Sequence[Node] = ()
     namespaces: set[str] = field(default_factory=set)
+    namespaces_unsure: bool = False
+    """Whether a namespace may exist that is not listed: its creation had no known outcome."""
+    creating_namespace: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One creation at a time: many jobs of a new tenant arrive together."""
     index: int = 0
     listed: bool = False
     _jobs: dict[Key, JobStub] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from orrery import names
 from orrery.planning.protocol import (
+    FailedAttempt,
     Foreign,
     Gone,
     Memory,
@@ -36,8 +37,9 @@ def a_stub(*, index: int = 11, stop: bool = False) -> JobStub:
     return JobStub("orrery-team-a", "shop", index, "running", stop, STAMP, 1, 0, 0)
 
 
-def a_failure(version: int) -> JobDeployment:
-    return JobDeployment("d", version, "failed", "rolled back", 1, 0, 1)
+def a_failure(version: int, *, asked_again: bool = True) -> FailedAttempt:
+    deployment = JobDeployment("d", version, "failed", "rolled back", 1, 0, 1)
+    return FailedAttempt(deployment, asked_again=asked_again)
 
 
 def decide(job: Job | None, *, memory: Memory | None = None, **seen: object) -> object:
@@ -99,6 +101,16 @@ def decide(job: Job | None, *, memory: Memory | None = None, **seen: object) -> 
             decide(a_job(version=2, index=20), submitted_digest="old", failed=a_failure(1)),
             Reverted(20, 1, "rolled back"),
             id="auto-revert-is-recognised-without-memory",
+        ),
+        pytest.param(
+            decide(
+                a_job(version=2, index=20),
+                submitted_digest="old",
+                failed=a_failure(1, asked_again=False),
+                memory=Memory("old", 11),
+            ),
+            Reverted(20, 1, "rolled back"),
+            id="auto-revert-is-recognised-with-an-older-memory",
         ),
         pytest.param(
             decide(

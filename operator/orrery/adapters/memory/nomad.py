@@ -93,6 +93,21 @@ class MemoryNomad:
         held = self._jobs.get((namespace, job_id))
         return len(held.versions) if held else 0
 
+    def instances_started(self) -> dict[str, int]:
+        """Count, per job, the instances ever started; a purged job takes its count along."""
+        return {
+            f"{namespace}/{job_id}": held.started
+            for (namespace, job_id), held in self._jobs.items()
+        }
+
+    def contents(self) -> dict[str, Any]:
+        """Describe all that the region holds."""
+        return {
+            "jobs": {f"{ns}/{job_id}": held.current for (ns, job_id), held in self._jobs.items()},
+            "variables": {f"{ns}/{v.path}": v.items for (ns, _), v in self.variables.items()},
+            "namespaces": sorted(self.namespaces),
+        }
+
     def edit(self, namespace: str, job_id: str, **changes: Any) -> None:
         """Change a job by hand, beside Orrery."""
         held = self._jobs.setdefault((namespace, job_id), _Held())

@@ -1,0 +1,60 @@
+"""Gather from a region what the write protocol decides on: asked by the operator, and by a plan."""
+
+from collections.abc import Sequence
+
+from orrery.planning import protocol
+from orrery.planning.drift import differences
+from orrery.planning.protocol import FailedAttempt, Memory, Owner, Step
+from orrery.ports import Document, Job, RegionNomad
+from orrery.render.submission import SubmissionNote, parse_submission
+
+
+async def decide(
+    nomad: RegionNomad,
+    job: Job | None,
+    *,
+    owner: Owner,
+    document: Document,
+    digest: str,
+    generation: int,
+    memory: Memory,
+) -> Step:
+    """Decide the next write to *job*, which was just read and may be absent.
+
+    *document* is the wanted job, *digest* its digest, *generation* that of the spec it came from.
+    """
+    submitted: str | None = None
+    found: Sequence[str] = ()
+    failed: FailedAttempt | None = None
+    if job is not None and protocol.owns(owner, job.meta):
+        note = await _note(nomad, job, job.version)
+        submitted = note.digest if note else None
+        found = differences(document, job.document)
+        if found or submitted != digest:
+            failed = await _failed_attempt(nomad, job, digest, generation)
+    return protocol.next_write(
+        owner=owner,
+        digest=digest,
+        memory=memory,
+        job=job,
+        submitted_digest=submitted,
+        differences=found,
+        failed=failed,
+    )
+
+
+async def _failed_attempt(
+    nomad: RegionNomad, job: Job, digest: str, generation: int
+) -> FailedAttempt | None:
+    """Find the failed deployment of a version that was submitted with *digest*, if any."""
+    for deployment in await nomad.list_deployments(job.namespace, job.id):
+        if deployment.status == "failed" and deployment.job_version < job.version:
+            note = await _note(nomad, job, deployment.job_version)
+            if note is None or note.digest != digest:
+                return None
+            return FailedAttempt(deployment, asked_again=note.generation != generation)
+    return None
+
+
+async def _note(nomad: RegionNomad, job: Job, version: int) -> SubmissionNote | None:
+    return parse_submission(await nomad.read_submission(job.namespace, job.id, version))
