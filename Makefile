@@ -27,7 +27,7 @@ test: setup ## Run all tests that can run here, and say which cannot
 	$(bin)/pytest $(ARGS)
 
 .PHONY: test-unit
-test-unit: setup ## Run the tests without any I/O
+test-unit: setup ## Run the tests that need no server, and no network beyond loopback
 	$(bin)/pytest tests/unit $(ARGS)
 
 .PHONY: test-world

@@ -18,7 +18,7 @@ from orrery.adapters.nomad import NomadClientFactory
 from orrery.config import Config
 from orrery.engine.leader import Elector
 from orrery.engine.watchdog import Watchdog
-from orrery.errors import OrreryError
+from orrery.errors import InvalidSpec, OrreryError
 from orrery.handlers.watch import Watch, WatchEnded
 from orrery.ports import Clock, Hub, Kind, LeaseStore
 from orrery.probes import serve_metrics, serve_probes
@@ -66,6 +66,11 @@ async def run(config: Config) -> int:
     clock, telemetry = SystemClock(), Telemetry()
     identity = f"{socket.gethostname()}_{uuid4().hex[:8]}"
     source = HubSource(config.kubeconfig, config.context)
+    try:
+        await source.load()
+    except InvalidSpec as error:
+        log.critical("cannot start: %s", error.message, extra={"reason": error.reason})
+        return FAILED
     async with HubConnection(source) as connection:
         hub = KubeHub(connection, clock=clock, telemetry=telemetry, instance=identity)
         leases = KubeLeases(connection, config.namespace, config.lease, telemetry=telemetry)

@@ -25,7 +25,7 @@ class Config:
     """Path of a kubeconfig. Empty: the pod's service account, else the user's own kubeconfig."""
     context: str = ""
     """Context of the kubeconfig. Empty: its current one."""
-    namespace: str = "orrery-system"
+    namespace: str = names.OPERATOR_NAMESPACE
     """The operator's own namespace: credentials of regions and the lease are kept there."""
     install: str = names.INSTALL_DEFAULT
     """Marks what this installation owns in the regions. It must never change."""

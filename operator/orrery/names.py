@@ -5,6 +5,9 @@ from orrery.api.base import GROUP
 INSTALL_DEFAULT = "orrery"
 """The install id, unless configured. It outlives the hub, so it is never generated."""
 
+OPERATOR_NAMESPACE = "orrery-system"
+"""Where the operator lives, unless configured: its lease, and the regions' credentials."""
+
 FIELD_MANAGER = "orrery"
 FINALIZER = f"{GROUP}/regional-jobs"
 LEASE = "orrery-operator"

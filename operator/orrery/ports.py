@@ -248,6 +248,11 @@ class RegionNomad(Protocol):
     async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
         """List Nomad's deployments of a job, newest first."""
 
+    async def placement_failures(
+        self, namespace: str, job_id: str
+    ) -> Mapping[str, PlacementFailure]:
+        """Say why instances of a job wait for a place, by task group; empty when none waits."""
+
     async def list_nodes(self) -> Sequence[Node]:
         """List the machines of the region with their resources."""
 

@@ -5,7 +5,7 @@ Nomad is the durable record.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orrery.api.base import SecretKeyRef
 from orrery.api.globaldeployment import (
@@ -57,3 +57,7 @@ class RegionalDeployment:
     data_centers: DataCenters
     provenance: Mapping[str, str] = field(default_factory=dict)
     """By field, such as ``scaling.count``: ``override <name>``, ``spec`` or ``default``."""
+
+    def same_as(self, other: "RegionalDeployment") -> bool:
+        """Tell whether another region runs the very same."""
+        return replace(other, region=self.region, provenance=self.provenance) == self

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import Any, Protocol
 
 from orrery.errors import OutcomeUnknown
 
@@ -25,6 +25,12 @@ WRITES = {
     "remove_finalizer",
     "emit_event",
 }
+
+
+class Remote(Protocol):
+    """What counts the writes that changed something in it."""
+
+    writes: Counter[str]
 
 
 class Fate(StrEnum):
@@ -75,7 +81,7 @@ class Life:
         self.dead = False
         self._doomed = False
 
-    def sees(self, target: str, remote: object) -> Any:
+    def sees(self, target: str, remote: Remote) -> Any:
         """Return *remote* as this process sees it."""
         return _Seen(self, target, remote)
 
@@ -84,16 +90,22 @@ class Life:
         await self._breathe()
         return await call()
 
-    async def write(self, write: str, call: Callable[[], Awaitable[Any]]) -> Any:
-        """Send a request that changes something, if it is this process's fate to."""
+    async def write(
+        self, write: str, call: Callable[[], Awaitable[Any]], *, done: Counter[str]
+    ) -> Any:
+        """Send a request that changes something, if it is this process's fate to.
+
+        It counts as applied when the remote counts it among the writes that it has *done*.
+        """
         await self._breathe()
         fate = self.ledger.next(write)
         if fate is Fate.KILLED_BEFORE:
             await self._die()
         if fate is Fate.LOST_REQUEST:
             raise OutcomeUnknown("RequestLost", "the request was lost")
+        before = done.total()
         answer = await call()
-        self.ledger.applied[write] += 1
+        self.ledger.applied[write] += done.total() > before
         if fate is Fate.KILLED_UNTOLD:
             await self._die()
         if fate is Fate.LOST_REPLY:
@@ -113,7 +125,7 @@ class Life:
 class _Seen:
     """Hands every attribute through; each call asks the life first."""
 
-    def __init__(self, life: Life, target: str, remote: object) -> None:
+    def __init__(self, life: Life, target: str, remote: Remote) -> None:
         self._life = life
         self._target = target
         self._remote = remote
@@ -127,7 +139,9 @@ class _Seen:
             if name not in WRITES:
                 return await self._life.read(lambda: attribute(*args, **keywords))
             write = f"{self._target} {name} {_object(args)}"
-            return await self._life.write(write, lambda: attribute(*args, **keywords))
+            return await self._life.write(
+                write, lambda: attribute(*args, **keywords), done=self._remote.writes
+            )
 
         setattr(self, name, call)
         return call

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.builders import a_class, a_continent, a_region, endpoint, region_secret
 from tests.fakes.clock import LoopClock
+from tests.fakes.mortal import Remote
 
 from orrery.adapters.memory import MemoryFactory, MemoryHub, MemoryNomad
 from orrery.config import Config
@@ -97,7 +98,7 @@ class World:
         self.controller = self.make_controller()
         await self.controller.start()
 
-    def sees(self, target: str, remote: object) -> Any:
+    def sees(self, target: str, remote: Remote) -> Any:
         """Show a remote as the operator sees it: *target* is ``hub`` or a region's name."""
         del target
         return remote
@@ -119,11 +120,16 @@ class World:
 
 @asynccontextmanager
 async def a_world(
-    regions: Sequence[str] = ("fra", "par", "was"), *, hub: MemoryHub | None = None
+    regions: Sequence[str] = ("fra", "par", "was"),
+    *,
+    hub: MemoryHub | None = None,
+    nomad: Callable[[str], MemoryNomad] = MemoryNomad,
 ) -> AsyncIterator[World]:
     """Run a world whose regions exist and are open."""
-    hub = hub or MemoryHub()
-    world = World(hub, {name: MemoryNomad(name) for name in regions})
+    hub = hub or MemoryHub(latency=0.005, lag=0.02)
+    world = World(hub, {name: nomad(name) for name in regions})
+    for region in world.regions.values():
+        region.latency = 0.01
     world.furnish()
     await world.controller.start()
     await world.settle()

@@ -165,7 +165,9 @@ async def test_only_an_unknown_region_registers_nothing() -> None:
 
         ready = world.condition(key, "Ready")
         assert ready is not None
-        assert 'region "nowhere" is not available' in ready["message"]
+        assert ready["message"] == (
+            'spec.placement.regions: region "nowhere" is not available; there are: fra, par, was'
+        )
         assert sum(world.registers().values()) == 0
 
 
@@ -174,17 +176,17 @@ async def test_only_an_unknown_region_registers_nothing() -> None:
     [
         pytest.param(
             {"placement": {"regionSelector": {"matchLabels": {"tier": "gold"}}}},
-            "selects no region",
+            'spec.placement.regionSelector: "tier=gold" matches no region; labels of regions: none',
             id="selector-that-matches-nothing",
         ),
         pytest.param(
             {"env": [{"name": "A", "secretRef": {"name": "absent", "key": "k"}}]},
-            "spec.env[0].secretRef",
+            'spec.env[0].secretRef.name: Secret "absent" does not exist in this namespace',
             id="missing-secret",
         ),
         pytest.param(
             {"env": [{"name": "A", "secretRef": {"name": "there", "key": "absent"}}]},
-            "absent",
+            'spec.env[0].secretRef.key: Secret "there" has no key "absent"',
             id="missing-key",
         ),
         pytest.param({"docker": {"image": "a b"}}, "spec.docker.image", id="image-with-spaces"),

@@ -190,6 +190,11 @@ class LabelSelector(Model):
             _holds(requirement, labels) for requirement in self.match_expressions
         )
 
+    def describe(self) -> str:
+        """Write the selection as `kubectl --selector` takes it."""
+        equal = [f"{key}={value}" for key, value in sorted(self.match_labels.items())]
+        return ",".join([*equal, *map(_describe, self.match_expressions)]) or "everything"
+
 
 _UNIT_NANOSECONDS: Final = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 
@@ -200,6 +205,19 @@ def nanoseconds(duration: str) -> int:
         int(number) * _UNIT_NANOSECONDS[unit]
         for number, unit in re.findall(r"([0-9]+)(ms|s|m|h)", duration)
     )
+
+
+def _describe(requirement: SelectorRequirement) -> str:
+    key, values = requirement.key, ",".join(requirement.values)
+    match requirement.operator:
+        case "In":
+            return f"{key} in ({values})"
+        case "NotIn":
+            return f"{key} notin ({values})"
+        case "Exists":
+            return key
+        case _:
+            return f"!{key}"
 
 
 def _holds(requirement: SelectorRequirement, labels: dict[str, str]) -> bool:

@@ -18,7 +18,7 @@ class ContinentSpec(Model):
     """A continent."""
 
     display_name: Annotated[str, Field(max_length=100)] = ""
-    """Name for people, for example Europe. Default: the object's name."""
+    """Name for people, for example Europe; `orrery status` and `orrery describe` show it. Default: the object's name."""
 
 
 class Continent(Model):

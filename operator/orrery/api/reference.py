@@ -43,6 +43,7 @@ def reasons_page(types: Mapping[str, str], reasons: Mapping[str, str]) -> str:
         "# Conditions and their reasons",
         "",
         "What `status.conditions` says. Types and reasons are stable API; messages are for people.",
+        "Of each reason: what it means, then what to do.",
         "",
         "| Type | Meaning when True |",
         "|---|---|",

@@ -31,13 +31,7 @@ class Location(Model):
     """Country. Default: not given."""
 
     city: Annotated[str, Field(max_length=100)] | None = None
-    """City, for people. Default: not given."""
-
-    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
-    """Degrees north. Default: not given."""
-
-    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
-    """Degrees east. Default: not given."""
+    """City. Default: not given."""
 
 
 class ExternalControlPlane(Model):
@@ -77,10 +71,10 @@ class RegionSpec(Model):
     """Name of its RegionClass."""
 
     display_name: Annotated[str, Field(max_length=100)] = ""
-    """Name for people, for example Frankfurt. Default: the object's name."""
+    """Name for people, for example Frankfurt; `orrery status` and `orrery describe` show it. Default: the object's name."""
 
     location: Location | None = None
-    """Where on Earth it is. Default: not given."""
+    """Where on Earth it is, for people: `orrery describe` shows it. Default: not given."""
 
     control_plane: ControlPlane
     """Who runs its control plane."""

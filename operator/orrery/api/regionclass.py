@@ -1,5 +1,6 @@
 """RegionClass: what regions of one kind have in common. Pure."""
 
+import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -15,6 +16,17 @@ from orrery.api.base import (
     Model,
     list_map,
 )
+
+PLACEHOLDERS: Final = frozenset(
+    {"image", "command", "args", "port", "ports", "registryUsername", "registryPassword"}
+)
+"""What is filled in where a driver's configuration names it in braces."""
+
+LISTS: Final = frozenset({"args", "ports"})
+"""The placeholders that stand for a list, and so must be a whole value."""
+
+PLACEHOLDER: Final = re.compile(r"(?<!\$)(?:\{\{(?P<literal>\w+)\}\}|\{(?P<name>\w+)\})")
+"""``{name}`` in a text; ``{{literal}}`` stands for the text itself, and ``${...}`` is Nomad's own."""
 
 
 class Driver(Model):

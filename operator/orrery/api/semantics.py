@@ -3,9 +3,9 @@
 `CHECKS` is the list of them. Each is named after the violation it looks for.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,7 +13,8 @@ from orrery.api import forms
 from orrery.api.base import Definition, Label, LabelSelector, nanoseconds
 from orrery.api.deploymentrules import ONCE_PER_MACHINE
 from orrery.api.globaldeployment import GlobalDeployment, GlobalDeploymentSpec, Override
-from orrery.api.problems import Problem, listed, not_allowed, shown
+from orrery.api.problems import Problem, field, listed, not_allowed, shown
+from orrery.api.regionclass import LISTS, PLACEHOLDER, PLACEHOLDERS, RegionClass
 from orrery.api.workload import MEMORY_DEFAULT, EnvVar, Resources
 
 Problems = Iterator[Problem]
@@ -40,6 +41,12 @@ def deployment(document: GlobalDeployment) -> Problems:
         wanted = f"metadata.name, which is {shown(document.metadata.name)}"
         yield Problem("spec.name", not_allowed(document.spec.name, wanted))
     yield from chain.from_iterable(check(document.spec) for check in CHECKS)
+
+
+def region_class(document: RegionClass) -> Problems:
+    """Judge a RegionClass whose fields are each right by themselves."""
+    for i, driver in enumerate(document.spec.nomad.drivers):
+        yield from _unusable_placeholders(driver.config, f"spec.nomad.drivers[{i}].config")
 
 
 def web_without_port(spec: GlobalDeploymentSpec) -> Problems:
@@ -121,10 +128,10 @@ def unusable_check(spec: GlobalDeploymentSpec) -> Problems:
                 f"{shown(check.path)} is not used by a check of type {check.type}, only type http"
                 " has a path",
             )
-        for field, duration in (("interval", check.interval), ("timeout", check.timeout)):
+        for what, duration in (("interval", check.interval), ("timeout", check.timeout)):
             if nanoseconds(duration) < _SECOND:
                 yield Problem(
-                    f"{path}.{field}", f"{shown(duration)} is too short, must be at least 1s"
+                    f"{path}.{what}", f"{shown(duration)} is too short, must be at least 1s"
                 )
 
 
@@ -135,10 +142,10 @@ def deadline_too_short(spec: GlobalDeploymentSpec) -> Problems:
         ("minHealthyTime", update.min_healthy_time, "healthyDeadline", update.healthy_deadline),
         ("healthyDeadline", update.healthy_deadline, "progressDeadline", update.progress_deadline),
     )
-    for field, duration, limit_field, limit in times:
+    for what, duration, limit_field, limit in times:
         if nanoseconds(duration) >= nanoseconds(limit):
             yield Problem(
-                f"spec.update.{field}",
+                f"spec.update.{what}",
                 f"{shown(duration)} is too long, must be shorter than {limit_field}, which is"
                 f" {shown(limit)}",
             )
@@ -241,6 +248,37 @@ CHECKS: Final[tuple[Callable[[GlobalDeploymentSpec], Problems], ...]] = (
     override_without_effect,
     override_of_unplaced_region,
 )
+
+
+def _unusable_placeholders(value: Any, path: str) -> Problems:
+    """Walk a driver's configuration: what it names in braces must be something to fill in."""
+    match value:
+        case Mapping():
+            for name, below in value.items():
+                yield from _unusable_placeholders(below, field(path, name))
+        case list():
+            for i, below in enumerate(value):
+                yield from _unusable_placeholders(below, field(path, i))
+        case str():
+            yield from (
+                Problem(path, f"{shown(value)} {why}")
+                for found in PLACEHOLDER.finditer(value)
+                if (why := _unusable(found["name"], alone=found[0] == value))
+            )
+
+
+def _unusable(placeholder: str | None, *, alone: bool) -> str:
+    if placeholder is None:
+        return ""
+    if placeholder not in PLACEHOLDERS:
+        known = listed([f"{{{known}}}" for known in sorted(PLACEHOLDERS)])
+        return (
+            f"has the unknown placeholder {{{placeholder}}}, known are {known}; write"
+            f" {{{{{placeholder}}}}} for the text itself"
+        )
+    if placeholder in LISTS and not alone:
+        return f"is not allowed, {{{placeholder}}} is a list, must stand alone"
+    return ""
 
 
 def _changes_something(override: Override) -> bool:

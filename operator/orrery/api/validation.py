@@ -5,6 +5,7 @@ and `orrery.api.semantics`. So a spec is judged before it is sent, by `orrery pl
 the operator, which must not rely on CRDs that somebody may have changed.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -37,6 +38,8 @@ _WORDS = {
     "string": "text (numbers, true and false need quotes)",
     "boolean": "true or false",
     "array": "a list",
+    "integer": "a whole number",
+    "object": "an object",
 }
 
 
@@ -57,7 +60,7 @@ def validate_region(document: Mapping[str, Any]) -> Region:
 
 def validate_region_class(document: Mapping[str, Any]) -> RegionClass:
     """Read a RegionClass; raises `ValidationFailure` with everything that is wrong."""
-    return _validated(RegionClass, regionclass.DEFINITION, document)
+    return _validated(RegionClass, regionclass.DEFINITION, document, semantics.region_class)
 
 
 def validate_continent(document: Mapping[str, Any]) -> Continent:
@@ -95,16 +98,19 @@ def _status(model: type[M], document: Mapping[str, Any]) -> M | None:
 
 @cache
 def _schema(kind: str) -> Schema:
-    return next(crd.object_schema(d) for d in crd.DEFINITIONS if d.kind == kind)
+    """Return the schema of whole objects: the CRDs leave out what goes without saying."""
+    model = next(d.model for d in crd.DEFINITIONS if d.kind == kind)
+    return crd.structural(model.model_json_schema(by_alias=True))
 
 
 def _normalised(value: Any, schema: Schema) -> Any:
     """Write *value* as the API server stores it: known fields that are null dropped, 3.0 as 3."""
     match value:
         case Mapping():
+            named = ((k if isinstance(k, str) else json.dumps(k), v) for k, v in value.items())
             return {
                 name: _normalised(below, _below(schema, name))
-                for name, below in value.items()
+                for name, below in named
                 if below is not None or not _below(schema, name)
             }
         case list():
@@ -134,8 +140,9 @@ def _problem(error: ErrorDetails, schema: Schema) -> Problem:
             limit = error["ctx"]["max_length"]
             return Problem(path, f"{shown(error['input'])} is too long, at most {limit} allowed")
         case _:
-            allowed = _allowed(_below(schema, *error["loc"])) or error["msg"]
-            return Problem(path, not_allowed(error["input"], allowed))
+            return Problem(
+                path, not_allowed(error["input"], _allowed(_below(schema, *error["loc"])))
+            )
 
 
 def _below(schema: Schema, *location: str | int) -> Schema:
@@ -151,15 +158,19 @@ def _below(schema: Schema, *location: str | int) -> Schema:
 
 def _allowed(schema: Schema) -> str:
     """Say in words what *schema* allows."""
-    kind = str(schema.get("type"))
-    if "enum" in schema:
-        return f"one of {listed(schema['enum'])}"
-    if kind == "object":
-        return f"an object with the fields {listed(list(schema.get('properties', ())))}"
-    if "minimum" in schema:
-        what = "a whole number" if kind == "integer" else "a number"
-        return f"{what} from {schema['minimum']} to {schema['maximum']}"
-    return _WORDS.get(kind, "")
+    match schema:
+        case {"enum": [only]}:
+            return str(only)
+        case {"enum": values}:
+            return f"one of {listed(values)}"
+        case {"properties": fields}:
+            return f"an object with the fields {listed(list(fields))}"
+        case {"additionalProperties": value}:
+            return f"an object whose values are {_allowed(value)}"
+        case {"minimum": least, "maximum": most}:
+            return f"a whole number from {least} to {most}"
+        case _:
+            return _WORDS[schema["type"]]
 
 
 def _duplicates(value: Any, schema: Schema, path: str) -> Iterator[Problem]:

@@ -142,7 +142,7 @@ class Resources(Model):
     memory_max_mb: Annotated[int, Field(ge=10, le=10_000_000)] | None = Field(
         default=None, alias="memoryMaxMB"
     )
-    """Memory in MiB that an instance may reach where the machine has room. Default: `memoryMB`; in an override: unchanged."""
+    """Memory in MiB that an instance may reach where the machine has room. Nomad honours it only in regions whose scheduler configuration has memory oversubscription on, elsewhere the limit is `memoryMB`. Default: `memoryMB`; in an override: unchanged."""
 
 
 class Scaling(Model):
@@ -169,8 +169,8 @@ class HealthCheck(Model):
         )
     )
 
-    type: Literal["http", "tcp", "grpc"] = "http"
-    """http (a 2xx answer), tcp (a connection) or grpc (the health service). Default: http."""
+    type: Literal["http", "tcp"] = "http"
+    """http (a 2xx answer) or tcp (a connection). Default: http."""
 
     port: Port
     """One of the ports in `ports`."""

@@ -12,11 +12,12 @@ from typing import Final
 import click
 
 from orrery.cli.hub import finish
+from orrery.cli.playground import hub_option, nomad_option
 from orrery.cli.tour import Tour
 from orrery.errors import OrreryError
 from orrery.playground import lifecycle
 from orrery.playground.lifecycle import Options
-from orrery.playground.state import Layout, NomadKind
+from orrery.playground.state import HubKind, Layout, NomadKind
 
 Say = Callable[[str], None]
 
@@ -40,15 +41,10 @@ Examples:
     show_default=True,
     help="Number of regions.",
 )
-@click.option(
-    "--nomad",
-    type=click.Choice(["auto", "real", "simulated"]),
-    default="auto",
-    show_default=True,
-    help="What the regions are; auto takes real Nomad agents when a nomad binary is found.",
-)
+@nomad_option
+@hub_option
 @click.option("--keep", is_flag=True, help="Leave the planet running, also when a step fails.")
-def demo(directory: Path | None, regions: int, nomad: str, *, keep: bool) -> None:
+def demo(directory: Path | None, regions: int, nomad: str, hub: str, *, keep: bool) -> None:
     """Take a tour: one application in many regions, on a planet on this machine.
 
     Starts a hub, the operator and regions; deploys examples; overrides one region; kills a region
@@ -63,6 +59,7 @@ def demo(directory: Path | None, regions: int, nomad: str, *, keep: bool) -> Non
         continents=2,
         regions=regions,
         nomad=None if nomad == "auto" else NomadKind(nomad),
+        hub=HubKind(hub),
     )
     try:
         finish(lambda: _tour(options, keep=keep, linger=sys.stdout.isatty()))
@@ -88,7 +85,7 @@ async def _tour(options: Options, *, keep: bool, linger: bool) -> None:
     except asyncio.CancelledError as error:
         raise OrreryError("Interrupted", "the tour was interrupted") from error
     finally:
-        if keep:
+        if keep and tour.is_up:
             root = Layout.of(options.directory).root
             click.echo(f"left running; end it: orrery playground down --directory {root}")
         elif tour.is_up:

@@ -19,8 +19,10 @@ from orrery.cli.output import (
     show,
     show_json,
     table,
+    titled,
 )
-from orrery.ports import Document, Kind
+from orrery.errors import Refused
+from orrery.ports import Document, Key, Kind
 
 KINDS: Final = (Kind.GLOBAL_DEPLOYMENT, Kind.REGION)
 EVENTS_SHOWN: Final = 10
@@ -65,15 +67,25 @@ def describe(target: Target, object_: str, output: str) -> None:
     """
     kind, name = parse_reference(object_, KINDS)
 
-    async def gather(reader: Reader) -> tuple[Document, Sequence[Document]]:
+    async def gather(reader: Reader) -> tuple[Document, Sequence[Document], Document | None]:
         body = await find(reader, kind, name, target)
-        return body, await reader.events_of(body)
+        return body, await reader.events_of(body), await continent_of(reader, body)
 
-    body, events = ask(target, gather)
+    body, events, continent = ask(target, gather)
     if output == JSON:
         show_json(as_json(body, events))
     else:
-        show(*description(body, events, datetime.now(UTC)))
+        show(*description(body, events, datetime.now(UTC), continent))
+
+
+async def continent_of(reader: Reader, body: Document) -> Document | None:
+    """Read the continent of a Region, for its name only: None when that is not possible."""
+    if body["kind"] != Kind.REGION:
+        return None
+    try:
+        return await reader.read(Key(Kind.CONTINENT, "", body["spec"]["continent"]))
+    except Refused:
+        return None
 
 
 def fold(regions: Mapping[str, Mapping[str, Any]]) -> list[Fold]:
@@ -86,11 +98,13 @@ def fold(regions: Mapping[str, Mapping[str, Any]]) -> list[Fold]:
     return sorted(folds, key=lambda f: (_severity(f.phase), f.regions))
 
 
-def description(body: Document, events: Sequence[Document], now: datetime) -> list[Any]:
+def description(
+    body: Document, events: Sequence[Document], now: datetime, continent: Document | None = None
+) -> list[Any]:
     """Lay out an object for people."""
     told = body.get("status") or {}
-    tree = _deployment(body) if body["kind"] == Kind.GLOBAL_DEPLOYMENT else _region(body, now)
-    parts: list[Any] = [tree]
+    is_region = body["kind"] == Kind.REGION
+    parts: list[Any] = [_region(body, now, continent) if is_region else _deployment(body)]
     conditions = told.get("conditions") or ()
     if conditions:
         headings = ("CONDITION", "STATUS", "REASON", "AGE", "MESSAGE")
@@ -161,7 +175,7 @@ def _folded(alike: Fold) -> Branch:
     return Branch(label, (Branch(why),) if why else ())
 
 
-def _region(body: Document, now: datetime) -> Branch:
+def _region(body: Document, now: datetime, continent: Document | None) -> Branch:
     metadata, spec, told = body["metadata"], body["spec"], body.get("status") or {}
     location = spec.get("location") or {}
     place = ", ".join(location[part] for part in ("city", "country") if location.get(part))
@@ -170,8 +184,9 @@ def _region(body: Document, now: datetime) -> Branch:
     since = f", last seen {age(seen, now)} ago" if seen else ""
     external = (spec.get("controlPlane") or {}).get("external") or {}
     capacity, orphans = told.get("capacity"), told.get("orphans")
+    around = titled(spec["continent"], continent["spec"].get("displayName") if continent else None)
     facts = [
-        f"continent {spec['continent']}, class {spec['class']}" + (f", {place}" if place else ""),
+        f"continent {around}, class {spec['class']}" + (f", {place}" if place else ""),
         f"Nomad {nomad.get('version') or 'unknown'} at {external.get('nomadAddress', '?')}",
     ]
     if capacity:
@@ -187,7 +202,7 @@ def _region(body: Document, now: datetime) -> Branch:
     ]
     phase = told.get("phase") or "Pending"
     return Branch(
-        f"Region {metadata['name']}: {phase}{since}",
+        f"Region {titled(metadata['name'], spec.get('displayName'))}: {phase}{since}",
         (*map(Branch, facts), *_notes(body), *machines),
     )
 

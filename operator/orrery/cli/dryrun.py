@@ -13,6 +13,7 @@ from orrery.cli.changes import NONE, Change, changes_of
 from orrery.errors import OrreryError, Refused
 from orrery.planning import protocol
 from orrery.planning.protocol import Memory, Owner
+from orrery.planning.room import describe_failure
 from orrery.ports import Document, Job, PlacementFailure, PlanResult, RegionNomad
 from orrery.reconcile.decision import decide
 
@@ -157,18 +158,4 @@ def _instances(plan: PlanResult) -> tuple[tuple[str, int], ...]:
 
 
 def _no_room(failures: Mapping[str, PlacementFailure]) -> tuple[str, ...]:
-    return tuple(_describe_failure(failure) for _, failure in sorted(failures.items()))
-
-
-def _describe_failure(failure: PlacementFailure) -> str:
-    if not failure.evaluated:
-        return "no machine is ready in the data centers of the region"
-    full = [f"{n} out of {dimension}" for dimension, n in sorted(failure.dimensions.items())]
-    unfit = [f"{n} by {constraint}" for constraint, n in sorted(failure.constraints.items())]
-    reasons = [
-        f"{failure.exhausted} full" + (f" ({', '.join(full)})" if full else ""),
-        f"{sum(failure.constraints.values())} unfit" + (f" ({', '.join(unfit)})" if unfit else ""),
-    ]
-    counted = [text for text in reasons if not text.startswith("0 ")]
-    machines = f"{failure.evaluated} machine{'' if failure.evaluated == 1 else 's'} looked at"
-    return ", ".join([machines, *counted])
+    return tuple(describe_failure(failure) for _, failure in sorted(failures.items()))

@@ -4,9 +4,10 @@ Gather (objects, Secrets, credentials), choose regions, split, render, then ask 
 """
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from orrery.api.conditions import Reason
 from orrery.api.globaldeployment import GlobalDeployment
@@ -21,13 +22,17 @@ from orrery.planning.placement import RegionCandidate, choose, describe_unknown
 from orrery.planning.protocol import Memory, Owner
 from orrery.planning.split import split
 from orrery.ports import Document, Key, Kind, NomadFactory, RegionNomad, Secret
+from orrery.reconcile.assignment import assignment_of
 from orrery.reconcile.credentials import credentials
 from orrery.reconcile.fleet import drivers_of
 from orrery.regional import RegionalDeployment
-from orrery.render.digest import job_digest, spec_revision
-from orrery.render.driver import select_driver
-from orrery.render.nomad_job import describe_job, render_job
-from orrery.render.variables import render_items, secret_references
+from orrery.render.digest import spec_revision
+from orrery.render.registry import DOCKER_CONFIG_KEY, registry_host
+from orrery.render.variables import secret_references
+
+REGION_IS_PAUSED: Final = (
+    "spec.paused of the region is true: nothing is written there until it is false"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,8 @@ class _World:
     """The hub's regions and classes."""
 
     regions: Mapping[str, Region]
-    classes: Mapping[str, RegionClass]
+    classes: Mapping[str, RegionClass | str]
+    """A class that is not valid is what is wrong with it."""
 
     @property
     def candidates(self) -> list[RegionCandidate]:
@@ -126,13 +132,19 @@ async def _world(reader: Reader) -> _World:
         reader.list_in(Kind.REGION, ""), reader.list_in(Kind.REGION_CLASS, "")
     )
     try:
-        return _World(
-            {body["metadata"]["name"]: validate_region(body) for body in regions},
-            {body["metadata"]["name"]: validate_region_class(body) for body in classes},
-        )
+        accepted = {body["metadata"]["name"]: validate_region(body) for body in regions}
     except ValidationFailure as failure:
-        message = f"the hub holds a region or a class that this orrery cannot read: {failure}"
+        message = f"the hub holds a region that this orrery cannot read: {failure}"
         raise InvalidSpec(Reason.INVALID_SPEC, message) from failure
+    return _World(accepted, {body["metadata"]["name"]: _class(body) for body in classes})
+
+
+def _class(body: Document) -> RegionClass | str:
+    """Read a class; one that is not valid concerns its own regions only."""
+    try:
+        return validate_region_class(body)
+    except ValidationFailure as failure:
+        return f'RegionClass "{body["metadata"]["name"]}": {failure}'
 
 
 async def _draft(
@@ -143,8 +155,6 @@ async def _draft(
     draft = _Draft(metadata.namespace, metadata.name)
     live = await reader.read(Key(Kind.GLOBAL_DEPLOYMENT, metadata.namespace, metadata.name))
     memories, generation = _memories(live), _generation(live, spec_revision(spec))
-    if spec.paused:
-        draft.notes.append("spec.paused is true: nothing is written until it is false")
     choice = choose(spec.placement, world.candidates)
     unknown = describe_unknown(choice)
     if not choice.selected:
@@ -154,77 +164,92 @@ async def _draft(
     selected = [c for c in world.candidates if c.name in choice.selected]
     try:
         regionals = split(spec, namespace=metadata.namespace, name=metadata.name, regions=selected)
-        await _check_secrets(reader, draft, regionals, settings)
-        for region, regional in regionals.items():
-            _want(draft, deployment, regional, world=world, install=settings.install)
-            if region in memories and region in draft.wanted:
-                draft.wanted[region] = replace(
-                    draft.wanted[region], memory=memories[region], generation=generation
-                )
-    except (InvalidSpec, NotYet) as error:
+    except InvalidSpec as error:
         draft.problems.append(error.message)
-        draft.wanted.clear()
+        return draft
+    secrets = await _secrets(reader, draft, regionals, settings)
+    for region, regional in regionals.items():
+        outcome = _want(deployment, regional, world=world, install=settings.install, found=secrets)
+        if isinstance(outcome, Wanted):
+            memory = memories.get(region, Memory())
+            known = generation if region in memories else 0
+            draft.wanted[region] = replace(outcome, memory=memory, generation=known)
+        else:
+            draft.known[region] = outcome
+    refusals = {note for outcome in draft.known.values() for note in outcome.notes}
+    if not draft.wanted and len(refusals) == 1:
+        draft.problems += refusals
+        draft.known.clear()
         return draft
     owner = Owner(settings.install, metadata.namespace, metadata.name)
     namespace = nomad_namespace(settings.install, metadata.namespace)
     for region in sorted(memories.keys() & world.regions.keys() - set(choice.selected)):
         draft.wanted[region] = Wanted(owner, namespace)
+    _hold_what_is_paused(draft, world, paused=spec.paused)
     return draft
 
 
 def _want(
-    draft: _Draft,
     deployment: GlobalDeployment,
     regional: RegionalDeployment,
     *,
     world: _World,
     install: str,
-) -> None:
-    """Render the job of one region, as the operator would."""
-    metadata, region = deployment.metadata, regional.region
-    spec = world.regions[region].spec
-    if spec.paused:
-        draft.notes.append(f"region {region} is paused: nothing is written there until it is not")
+    found: Mapping[str, Secret],
+) -> Wanted | Outcome:
+    """Render the job of one region, as the operator does, or say why it would not."""
+    name = world.regions[regional.region].spec.class_
+    region_class = world.classes.get(name)
+    if isinstance(region_class, str):
+        return Outcome(Action.BLOCKED, notes=(region_class,))
     try:
-        driver = select_driver(
-            drivers_of(world.classes.get(spec.class_)), regional.driver, region_class=spec.class_
+        assignment = assignment_of(
+            regional,
+            deployment,
+            install=install,
+            drivers=drivers_of(region_class),
+            region_class=name,
+            secrets=found,
         )
-    except InvalidSpec as error:
-        draft.known[region] = Outcome(Action.BLOCKED, notes=(error.message,))
-        return
-    revision = spec_revision(deployment.spec)
-    document = render_job(
-        regional,
-        install=install,
-        driver=driver,
-        region_class=spec.class_,
-        description=describe_job(metadata.namespace, metadata.name, revision),
-    )
-    draft.wanted[region] = Wanted(
-        owner=Owner(install, metadata.namespace, metadata.name),
-        namespace=nomad_namespace(install, metadata.namespace),
-        document=document,
-        digest=job_digest(document),
-    )
+    except (InvalidSpec, NotYet) as error:
+        return Outcome(Action.BLOCKED, notes=(error.message,))
+    namespace = nomad_namespace(install, regional.namespace)
+    return Wanted(assignment.owner, namespace, assignment.document, assignment.digest)
 
 
-async def _check_secrets(
+def _hold_what_is_paused(draft: _Draft, world: _World, *, paused: bool) -> None:
+    """Ask nothing of regions that would not be written to."""
+    if paused:
+        draft.notes.append("spec.paused is true: nothing is written until it is false")
+    for region in [r for r in draft.wanted if paused or world.regions[r].spec.paused]:
+        notes = () if paused else (REGION_IS_PAUSED,)
+        draft.known[region] = Outcome(Action.NOTHING, notes=notes)
+        del draft.wanted[region]
+
+
+async def _secrets(
     reader: Reader, draft: _Draft, regionals: Mapping[str, RegionalDeployment], settings: Settings
-) -> None:
-    """Demand the Secrets that the operator would read; their values stay here."""
-    wanted = sorted({ref.secret for r in regionals.values() for ref in secret_references(r)})
+) -> dict[str, Secret]:
+    """Read the Secrets that the operator would read; their values stay here."""
     found: dict[str, Secret] = {}
-    for name in wanted:
+    for name in sorted({ref.secret for r in regionals.values() for ref in secret_references(r)}):
         secret = settings.secrets.get((draft.namespace, name))
         try:
             secret = secret or await reader.read_secret(draft.namespace, name)
         except Refused as error:
             draft.notes.append(f'Secret "{name}" was not checked: {error.message}')
-            return
+            secret = _unread(name, regionals)
         if secret is not None:
             found[name] = secret
-    for regional in regionals.values():
-        render_items(regional, found)
+    return found
+
+
+def _unread(name: str, regionals: Mapping[str, RegionalDeployment]) -> Secret:
+    """Stand in for a Secret that only the operator may read: no job holds a value of it."""
+    keys = {ref.key for r in regionals.values() for ref in secret_references(r)}
+    auths = {registry_host(regional.image): {"auth": ""} for regional in regionals.values()}
+    config = {DOCKER_CONFIG_KEY: json.dumps({"auths": auths}).encode()}
+    return Secret("", name, "Opaque", {}, dict.fromkeys(keys, b"") | config)
 
 
 async def _connect(

@@ -20,7 +20,7 @@ from orrery.adapters.kube.replies import error_of
 from orrery.api.base import API_VERSION
 from orrery.api.crd import DEFINITIONS, PLURALS
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused
-from orrery.names import LEASE
+from orrery.names import LEASE, OPERATOR_NAMESPACE
 from orrery.planning.suggest import did_you_mean, nearest
 from orrery.ports import Document, Key, Kind, Lease, Secret
 from orrery.telemetry import Telemetry
@@ -29,7 +29,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 NAMESPACED: Final = frozenset(Kind(d.kind) for d in DEFINITIONS if d.namespaced)
-OPERATOR_NAMESPACE: Final = "orrery-system"
 USER_KUBECONFIG: Final = "~/.kube/config"
 POD_NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 

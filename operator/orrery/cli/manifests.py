@@ -83,8 +83,10 @@ def in_namespace(manifest: Manifest, namespace: str, *, given: bool) -> Manifest
             _UNREADABLE,
             f'{manifest}: metadata.namespace is "{manifest.namespace}", and -n says "{namespace}"',
         )
-    metadata = dict(manifest.document.get("metadata") or {})
-    metadata["namespace"] = manifest.namespace or namespace
+    metadata = manifest.document.get("metadata") or {}
+    if not isinstance(metadata, Mapping):
+        return manifest  # Validation says what is wrong with it.
+    metadata = {**metadata, "namespace": manifest.namespace or namespace}
     return Manifest(manifest.source, {**manifest.document, "metadata": metadata})
 
 
@@ -92,10 +94,26 @@ def deployments_in(manifests: Sequence[Manifest], where: str) -> list[Manifest]:
     """Pick the GlobalDeployments; raises `InvalidSpec` when there is none."""
     found = [manifest for manifest in manifests if manifest.is_deployment]
     if not found:
-        kinds = ", ".join(sorted({manifest.kind or "?" for manifest in manifests})) or "nothing"
+        kinds = ", ".join(sorted({_kind_of(manifest) for manifest in manifests})) or "nothing"
         wanted = f"{Kind.GLOBAL_DEPLOYMENT} of {API_VERSION}"
         raise InvalidSpec(_UNREADABLE, f"{where}: holds no {wanted}, but {kinds}")
     return found
+
+
+def _kind_of(manifest: Manifest) -> str:
+    if not manifest.kind:
+        return "a document without a kind"
+    return f"{manifest.kind} of {manifest.document.get('apiVersion') or 'no apiVersion'}"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads dates as text, as kubectl does."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def _read(file: Path) -> str:
@@ -107,7 +125,7 @@ def _read(file: Path) -> str:
 
 def _parse(source: str, text: str) -> Iterator[Manifest]:
     try:
-        documents = list(yaml.safe_load_all(text))
+        documents = list(yaml.load_all(text, _Loader))
     except yaml.YAMLError as error:
         raise InvalidSpec(_UNREADABLE, f"{source}: {_words(error)}") from error
     for document in documents:

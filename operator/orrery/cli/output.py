@@ -26,9 +26,13 @@ TABLE: Final = "table"
 JSON: Final = "json"
 
 _STYLES: Final = {
-    **dict.fromkeys(("Healthy", "Open", "True", "create"), "green"),
-    **dict.fromkeys(("Pending", "Updating", "Stopping", "Unknown", "update", "replace"), "yellow"),
-    **dict.fromkeys(("Failed", "Degraded", "Unreachable", "False", "stop", "Warning"), "red"),
+    **dict.fromkeys(("Healthy", "Open", "True", "create", "running"), "green"),
+    **dict.fromkeys(
+        ("Pending", "Updating", "Stopping", "Unknown", "update", "replace", "killed"), "yellow"
+    ),
+    **dict.fromkeys(
+        ("Failed", "Degraded", "Unreachable", "False", "stop", "Warning", "died"), "red"
+    ),
 }
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
@@ -66,12 +70,14 @@ def show_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def rendered(*parts: RenderableType | Branch, terminal: bool = False) -> str:
-    """Return what `show` prints."""
+def rendered(
+    *parts: RenderableType | Branch, terminal: bool = False, width: int | None = None
+) -> str:
+    """Return what `show` prints; *width* is the terminal's, its own when None."""
     file = StringIO()
     console = Console(
         file=file,
-        width=None if terminal else WIDTH,
+        width=width if terminal else WIDTH,
         force_terminal=terminal,
         color_system="auto" if terminal else None,
         highlight=False,
@@ -79,16 +85,17 @@ def rendered(*parts: RenderableType | Branch, terminal: bool = False) -> str:
         emoji=False,
     )
     for part in parts:
-        console.print(_tree(part, boxes=terminal) if isinstance(part, Branch) else part)
+        shown = _tree(part, boxes=terminal) if isinstance(part, Branch) else part
+        # Where even the least widths do not fit, the terminal folds; cutting would lose text.
+        console.print(shown, crop=False)
     return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Lay out *rows* in columns; the last one is folded where it is too long."""
+    """Lay out *rows* in columns; where they do not fit, the widest are folded, and none is cut."""
     built = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     for heading in headings:
-        last = heading == headings[-1]
-        built.add_column(heading, no_wrap=not last, overflow="fold" if last else "ellipsis")
+        built.add_column(heading, overflow="fold", min_width=len(heading))
     for row in rows:
         built.add_row(*(word(cell) for cell in row))
     return built
@@ -133,6 +140,11 @@ def parse_time(timestamp: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def titled(name: str, display_name: str | None) -> str:
+    """Name an object, with the name it has for people behind its own, as in ``fra (Frankfurt)``."""
+    return name if display_name in {None, "", name} else f"{name} ({display_name})"
 
 
 def count(number: int, thing: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import json
 import signal
 import sys
 from collections.abc import Coroutine
@@ -11,9 +10,8 @@ from typing import Any, TypeVar
 
 import click
 from pydantic.alias_generators import to_camel
-from rich.console import Console
-from rich.table import Table
 
+from orrery.cli.output import JSON, line, output_option, printable, show, show_json, table
 from orrery.errors import OrreryError
 from orrery.playground.lifecycle import Options, down, up
 from orrery.playground.power import kill, revive
@@ -22,13 +20,28 @@ from orrery.playground.status import Life, Report, status
 
 T = TypeVar("T")
 
-_WIDTH = 100
 _directory = click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("playground"),
     show_default=True,
     help="Where the playground keeps its files.",
+)
+
+nomad_option = click.option(
+    "--nomad",
+    type=click.Choice(["auto", "real", "simulated"]),
+    default="auto",
+    show_default=True,
+    help="What the regions are; auto takes real Nomad agents when a nomad binary is found.",
+)
+hub_option = click.option(
+    "--hub",
+    type=click.Choice([kind.value for kind in HubKind]),
+    envvar="HUB",
+    default=HubKind.PROCESSES.value,
+    show_default=True,
+    help="What the hub is; kind needs a Docker engine.  [env: HUB]",
 )
 
 
@@ -41,21 +54,8 @@ def playground() -> None:
 @_directory
 @click.option("--continents", default=2, show_default=True, help="Number of continents.")
 @click.option("--regions", default=4, show_default=True, help="Number of regions.")
-@click.option(
-    "--nomad",
-    type=click.Choice(["auto", "real", "simulated"]),
-    default="auto",
-    show_default=True,
-    help="What the regions are; auto takes real Nomad agents when a nomad binary is found.",
-)
-@click.option(
-    "--hub",
-    type=click.Choice([kind.value for kind in HubKind]),
-    envvar="HUB",
-    default=HubKind.PROCESSES.value,
-    show_default=True,
-    help="What the hub is; kind needs a Docker engine.  [env: HUB]",
-)
+@nomad_option
+@hub_option
 @click.option(
     "--operator/--no-operator",
     default=True,
@@ -78,12 +78,12 @@ def up_command(
 
 @playground.command("status")
 @_directory
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
+@output_option
 def status_command(directory: Path, output: str) -> None:
     """Show what runs and what died; exits with 1 when something did."""
     report = _run(status(directory))
-    if output == "json":
-        click.echo(json.dumps(dataclasses.asdict(report, dict_factory=_camel), indent=2))
+    if output == JSON:
+        show_json(dataclasses.asdict(report, dict_factory=_camel))
     else:
         _show(report)
     sys.exit(1 if report.problems else 0)
@@ -134,15 +134,8 @@ def _camel(fields: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _show(report: Report) -> None:
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
-    console.print(f"hub       {report.hub}  {report.hub_url}", soft_wrap=True)
-    console.print(f"operator  {report.operator}", soft_wrap=True)
-    console.print(f"regions   {report.nomad} Nomad, {_instances(report)}", soft_wrap=True)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("REGION", "CONTINENT", "PROCESS", "PHASE", "PID", "ADDRESS"):
-        table.add_column(heading, no_wrap=True)
-    for region in report.regions:
-        table.add_row(
+    rows = [
+        (
             region.name,
             region.continent,
             region.process.value,
@@ -150,10 +143,18 @@ def _show(report: Report) -> None:
             str(region.pid) if region.process is Life.RUNNING else "-",
             region.nomad_address,
         )
-    console.print(table)
+        for region in report.regions
+    ]
+    show(
+        line(f"hub       {report.hub}  {report.hub_url}"),
+        line(f"operator  {report.operator}"),
+        line(f"regions   {report.nomad} Nomad, {_instances(report)}"),
+        table(("REGION", "CONTINENT", "PROCESS", "PHASE", "PID", "ADDRESS"), rows),
+    )
+    # Not folded: these lines hold paths that are copied.
     for problem in report.problems:
-        console.print(f"! {problem}", soft_wrap=True)
-    console.print(f"\nexport KUBECONFIG={report.kubeconfig}", soft_wrap=True)
+        click.echo(f"! {printable(problem)}")
+    click.echo(f"\nexport KUBECONFIG={report.kubeconfig}")
 
 
 def _instances(report: Report) -> str:

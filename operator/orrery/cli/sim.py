@@ -1,11 +1,12 @@
 """`orrery sim`: simulated regions on this machine, until Ctrl-C."""
 
 import asyncio
-import json
+import os
 import signal
 import ssl
 import sys
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,11 +24,14 @@ from orrery.adapters.pki import (
     write_key_pair,
 )
 from orrery.app import loop_factory
+from orrery.playground.regions import RegionPlan, plan_regions
+from orrery.playground.regionsfile import RegionEntry, write_regions_file
 from orrery.sim import Machine, Served, SimulatedRegion, Timing, serve
 
 MOST_REGIONS: Final = 1000
 LAST_PORT: Final = 65535
-FIRST_NAMES: Final = ("fra", "was", "par", "sfo", "tyo", "sin")
+CONTINENTS: Final = 2
+"""As a playground has them, so that both put a region into the same one."""
 
 CA: Final = "ca.pem"
 TOKEN: Final = "token"  # noqa: S105 - the name of a file
@@ -119,12 +123,6 @@ def sim(**values: object) -> None:
         runner.run(_run(options))
 
 
-def names(number: int) -> list[str]:
-    """Name *number* regions: the usual ones first, then by number."""
-    numbered = (f"region-{position}" for position in range(len(FIRST_NAMES) + 1, number + 1))
-    return [*FIRST_NAMES, *numbered][:number]
-
-
 async def _run(options: _Options) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -132,7 +130,10 @@ async def _run(options: _Options) -> None:
     directory = options.tls_directory
     authority = create_authority("orrery sim") if directory else None
     token = str(uuid.uuid4()) if directory else None
-    regions = [_region(name, token, options) for name in names(options.regions)]
+    plans = plan_regions(
+        continents=min(CONTINENTS, options.regions), regions=options.regions, most=MOST_REGIONS
+    )
+    regions = [_region(plan, token, options) for plan in plans]
     ports = [options.base_port + i if options.base_port else 0 for i in range(len(regions))]
     context = _server_tls(authority, directory) if authority and directory else None
     try:
@@ -140,20 +141,20 @@ async def _run(options: _Options) -> None:
             regions, ports=ports, ssl=context, admin_port=options.admin_port
         ) as served:
             if authority and directory and token:
-                _write_directory(directory, authority, token, served, regions)
+                _write_directory(directory, authority, token, served, plans)
             _announce(served, regions, directory)
             await ended.wait()
     except OSError as error:
         raise click.ClickException(f"cannot listen: {error.strerror or error}") from error
 
 
-def _region(name: str, token: str | None, options: _Options) -> SimulatedRegion:
+def _region(plan: RegionPlan, token: str | None, options: _Options) -> SimulatedRegion:
     machines = [
-        Machine(f"{name}-{position}", datacenter=f"{name}1")
+        Machine(f"{plan.name}-{position}", datacenter=plan.data_center)
         for position in range(1, options.nodes + 1)
     ]
     region = SimulatedRegion(
-        name,
+        plan.name,
         nodes=machines,
         token=token,
         timing=Timing(scale=options.scale),
@@ -182,24 +183,26 @@ def _write_directory(
     authority: KeyPair,
     token: str,
     served: Served,
-    regions: list[SimulatedRegion],
+    plans: Sequence[RegionPlan],
 ) -> None:
     """Write what a client needs, in the form that the playground uses, too."""
     write_file(directory / TOKEN, token, mode=PRIVATE)
     pair = issue(authority, CLIENT, usages=[Usage.CLIENT])
     certificate, key = write_key_pair(directory, CLIENT, pair)
     entries = [
-        {
-            "name": region.name,
-            "nomadAddress": served.address(region.name),
-            "tokenFile": str(directory / TOKEN),
-            "caFile": str(directory / CA),
-            "certFile": str(certificate),
-            "keyFile": str(key),
-        }
-        for region in regions
+        RegionEntry(
+            name=plan.name,
+            continent=plan.continent,
+            nomad_address=served.address(plan.name),
+            token_file=directory / TOKEN,
+            ca_file=directory / CA,
+            cert_file=certificate,
+            key_file=key,
+            pid=os.getpid(),
+        )
+        for plan in plans
     ]
-    write_file(directory / "regions.json", json.dumps(entries, indent=2) + "\n", mode=PRIVATE)
+    write_regions_file(directory / "regions.json", entries)
 
 
 def _announce(served: Served, regions: list[SimulatedRegion], directory: Path | None) -> None:

@@ -8,7 +8,6 @@ from typing import Any, Final
 import click
 
 from orrery.cli.hub import (
-    OPERATOR_NAMESPACE,
     Reader,
     Target,
     ask,
@@ -25,7 +24,10 @@ from orrery.cli.output import (
     show,
     show_json,
     table,
+    titled,
 )
+from orrery.errors import Refused
+from orrery.names import OPERATOR_NAMESPACE
 from orrery.ports import Document, Kind, Lease
 
 __all__ = ["Planet", "look", "planet_text", "status"]
@@ -36,6 +38,7 @@ class RegionRow:
     """One region, as its object says."""
 
     name: str
+    display_name: str
     continent: str
     phase: str
     nomad_version: str
@@ -62,6 +65,8 @@ class Planet:
 
     regions: Sequence[RegionRow]
     deployments: Sequence[DeploymentRow]
+    continents: Mapping[str, str]
+    """The name that each continent has for people, of those that may be read."""
     operator: Lease | None = None
     """The operator's lease, when there is one that may be read."""
 
@@ -102,6 +107,7 @@ async def look(
     return Planet(
         regions=sorted(map(_region, regions), key=lambda r: (r.continent, r.name)),
         deployments=sorted(map(_deployment, deployments), key=lambda d: (d.namespace, d.name)),
+        continents=await _display_names(reader),
         operator=await reader.operator_lease(operator_namespace),
     )
 
@@ -125,7 +131,7 @@ def planet_lines(planet: Planet, now: datetime, *, place: str) -> list[Any]:
             line(),
             table(
                 ("CONTINENT", "REGION", "PHASE", "NOMAD", "MACHINES", "LAST SEEN"),
-                _region_rows(planet.regions, now),
+                _region_rows(planet, now),
             ),
         ]
     parts.append(line())
@@ -152,6 +158,7 @@ def as_json(planet: Planet, now: datetime) -> Document:
         continents.setdefault(region.continent, []).append(
             {
                 "name": region.name,
+                "displayName": region.display_name,
                 "phase": region.phase,
                 "nomadVersion": region.nomad_version,
                 "machines": region.machines,
@@ -161,7 +168,10 @@ def as_json(planet: Planet, now: datetime) -> Document:
         )
     return {
         "operatorRuns": planet.operator and stale_since(planet.operator, now) is None,
-        "continents": [{"name": n, "regions": regions} for n, regions in continents.items()],
+        "continents": [
+            {"name": n, "displayName": planet.continents.get(n) or n, "regions": regions}
+            for n, regions in continents.items()
+        ],
         "deployments": [
             {
                 "namespace": d.namespace,
@@ -175,13 +185,22 @@ def as_json(planet: Planet, now: datetime) -> Document:
     }
 
 
-def _region_rows(regions: Iterable[RegionRow], now: datetime) -> Iterable[Sequence[str]]:
+async def _display_names(reader: Reader) -> dict[str, str]:
+    try:
+        found = await reader.list_in(Kind.CONTINENT, "")
+    except Refused:
+        return {}
+    return {body["metadata"]["name"]: body["spec"].get("displayName", "") for body in found}
+
+
+def _region_rows(planet: Planet, now: datetime) -> Iterable[Sequence[str]]:
     """Write a continent's name once, on its first region."""
     before = ""
-    for region in regions:
+    for region in planet.regions:
+        continent = titled(region.continent, planet.continents.get(region.continent))
         yield (
-            "" if region.continent == before else region.continent,
-            region.name,
+            "" if region.continent == before else continent,
+            titled(region.name, region.display_name),
             region.phase,
             region.nomad_version or "-",
             _machines(region),
@@ -213,6 +232,7 @@ def _region(body: Document) -> RegionRow:
     data_centers = told.get("dataCenters") or []
     return RegionRow(
         name=body["metadata"]["name"],
+        display_name=body["spec"].get("displayName") or body["metadata"]["name"],
         continent=body["spec"].get("continent", ""),
         phase=told.get("phase") or "Pending",
         nomad_version=(told.get("nomad") or {}).get("version", ""),

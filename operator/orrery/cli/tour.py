@@ -21,7 +21,7 @@ from orrery.cli.status import look, planet_text
 from orrery.errors import InvalidSpec
 from orrery.playground import lifecycle, power
 from orrery.playground.failures import NotReady
-from orrery.playground.kubeapi import object_path
+from orrery.playground.kubeapi import apply_options, object_path
 from orrery.playground.lifecycle import Options
 from orrery.playground.processes import await_ready
 from orrery.playground.state import Layout, State
@@ -179,7 +179,7 @@ class Tour:
             object_path(manifest),
             body=manifest,
             content_type=_APPLY,
-            query={"fieldManager": FIELD_MANAGER, "force": "true"},
+            query=apply_options(FIELD_MANAGER),
         )
 
     async def _await_phase(self, region: str, phase: str) -> None:

@@ -18,13 +18,15 @@ class Priority(IntEnum):
     """What goes first."""
 
     USER = 0
-    """Something changed: somebody may be waiting."""
-    RESYNC = 1
+    """A user changed something, and may be waiting."""
+    NEWS = 1
+    """The world changed: an instance became healthy, somebody edited a job."""
+    RESYNC = 2
     """A sweep looks whether everything still is as it should be."""
 
 
-RESYNC_SHARE = 8
-"""One handout in so many is kept for RESYNC, so that a busy day does not starve it."""
+PATIENT_SHARE = 8
+"""One handout in so many is for the least urgent, so that a busy day does not starve it."""
 
 
 class Schedule(Generic[K]):
@@ -36,7 +38,7 @@ class Schedule(Generic[K]):
         self._alarms: list[tuple[float, int, K]] = []
         self._working: dict[K, Priority] = {}
         self._once_more: dict[K, Priority] = {}
-        self._user_streak = 0
+        self._streak = 0
         self._order = count()
 
     def add(self, key: K, *, now: float, priority: Priority, delay: float = 0) -> None:
@@ -55,7 +57,8 @@ class Schedule(Generic[K]):
         priority = self._next_priority()
         if priority is None:
             return None
-        self._user_streak = 0 if priority is Priority.RESYNC else self._user_streak + 1
+        patient = priority is self._least_urgent()
+        self._streak = 0 if patient else self._streak + 1
         ready = self._ready[priority]
         key = next(iter(ready))
         del ready[key]
@@ -120,7 +123,7 @@ class Schedule(Generic[K]):
         return sum(map(len, self._ready.values()))
 
     def __len__(self) -> int:
-        due = {*self._ready[Priority.USER], *self._ready[Priority.RESYNC], *self._once_more}
+        due = {key for ready in self._ready.values() for key in ready} | self._once_more.keys()
         return len(due | self._waiting.keys())
 
     def _add_now(self, key: K, now: float, priority: Priority) -> None:
@@ -130,13 +133,12 @@ class Schedule(Generic[K]):
         if key in self._working:
             self._once_more[key] = min(priority, self._once_more.get(key, priority))
             return
-        user, resync = self._ready[Priority.USER], self._ready[Priority.RESYNC]
-        if key in user:
-            return
-        if priority is Priority.USER:
-            user[key] = resync.pop(key, now)
-        else:
-            resync.setdefault(key, now)
+        since = now
+        for other, ready in self._ready.items():
+            if key in ready and other <= priority:
+                return
+            since = ready.pop(key, since)
+        self._ready[priority][key] = since
 
     def _add_later(self, key: K, due: float, priority: Priority) -> None:
         if self._comes_anyway(key, priority):
@@ -154,7 +156,9 @@ class Schedule(Generic[K]):
         return any(p <= priority for p in pending)
 
     def _next_priority(self) -> Priority | None:
-        user, resync = self._ready[Priority.USER], self._ready[Priority.RESYNC]
-        if user and (not resync or self._user_streak < RESYNC_SHARE - 1):
-            return Priority.USER
-        return Priority.RESYNC if resync else None
+        if self._streak >= PATIENT_SHARE - 1:
+            return self._least_urgent()
+        return next((priority for priority, ready in self._ready.items() if ready), None)
+
+    def _least_urgent(self) -> Priority | None:
+        return next((p for p in reversed(self._ready) if self._ready[p]), None)

@@ -46,6 +46,8 @@ def judge(
         for a in allocations
     )
 
+    if not allocations and deployment is None and (count or job_type == "system"):
+        return Health("Updating", 0, desired)  # Nomad has not scheduled it yet.
     if deployment is not None and deployment.status == "failed":
         return Health("Failed", ready, desired, _why(deployment.description, current))
     if deployment is not None and deployment.status in _UNDER_WAY:

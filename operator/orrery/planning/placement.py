@@ -3,11 +3,11 @@
 Pure: the answer depends on the placement and on the regions there are, not on their order.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orrery.api.globaldeployment import Placement
-from orrery.planning.suggest import did_you_mean, nearest
+from orrery.planning.suggest import did_you_mean, listed, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class Choice:
     selected: tuple[str, ...]
     unknown: tuple[UnknownRegion, ...] = ()
     unknown_continents: tuple[UnknownContinent, ...] = ()
+    known: tuple[str, ...] = field(default=(), compare=False)
+    """All regions that could be named."""
+    known_continents: tuple[str, ...] = field(default=(), compare=False)
 
 
 def choose(placement: Placement, regions: Iterable[RegionCandidate]) -> Choice:
@@ -68,21 +71,48 @@ def choose(placement: Placement, regions: Iterable[RegionCandidate]) -> Choice:
             UnknownContinent(name, nearest(name, continents))
             for name in sorted(set(placement.continents) - continents)
         ),
+        known=tuple(sorted(candidates)),
+        known_continents=tuple(sorted(continents)),
     )
 
 
 def describe_unknown(choice: Choice) -> tuple[str, ...]:
-    """Say for users what *choice* was asked for in vain, one sentence each."""
+    """Say for users what *choice* was asked for in vain: the field, the value, what there is."""
     return (
-        *(
-            f'region "{region.name}" is not available{did_you_mean(region.suggestion)}'
-            for region in choice.unknown
-        ),
-        *(
-            f'no region is in continent "{continent.name}"{did_you_mean(continent.suggestion)}'
-            for continent in choice.unknown_continents
+        *_describe("regions", 'region "{}" is not available', choice.unknown, choice.known),
+        *_describe(
+            "continents",
+            'no region is in continent "{}"',
+            choice.unknown_continents,
+            choice.known_continents,
         ),
     )
+
+
+def describe_nothing(placement: Placement, regions: Iterable[RegionCandidate]) -> str:
+    """Say for users why *placement*, which asks for nothing unknown, selects none of *regions*."""
+    candidates = list(regions)
+    if not candidates:
+        return "spec.placement: there is no region yet, create a Region"
+    if choose(placement.model_copy(update={"exclude_regions": []}), candidates).selected:
+        excluded = ", ".join(sorted(placement.exclude_regions))
+        return f"spec.placement.excludeRegions: {excluded} is all that would be selected"
+    selector = placement.region_selector
+    there_are = listed(f"{k}={v}" for c in candidates for k, v in c.labels.items())
+    wanted = f'"{selector.describe()}" matches no region' if selector else "matches no region"
+    within = f" in continents {', '.join(placement.continents)}" if placement.continents else ""
+    return f"spec.placement.regionSelector: {wanted}{within}; labels of regions: {there_are}"
+
+
+def _describe(
+    field: str,
+    sentence: str,
+    unknown: Sequence[UnknownRegion | UnknownContinent],
+    known: Sequence[str],
+) -> Iterator[str]:
+    for each in unknown:
+        hint = did_you_mean(each.suggestion) or f"; there are: {listed(known)}"
+        yield f"spec.placement.{field}: {sentence.format(each.name)}{hint}"
 
 
 def _selects(placement: Placement, region: RegionCandidate) -> bool:

@@ -90,11 +90,17 @@ class Reverted:
 Step = Register | Stop | Purge | Settled | Gone | Foreign | Reverted
 
 
-def needs_no_call(digest: str, memory: Memory, stub: JobStub | None) -> bool:
-    """Tell from the region's list alone that the job is as we left it, and as it is wanted."""
+def needs_no_call(
+    digest: str, memory: Memory, stub: JobStub | None, *, finished: bool = False
+) -> bool:
+    """Tell from the region's list alone that the job is as we left it, and as it is wanted.
+
+    A job that has *finished* may be gone: Nomad forgets dead batch jobs some hours later.
+    """
+    if stub is None:
+        return finished and memory.digest == digest
     return (
-        stub is not None
-        and not stub.stop
+        not stub.stop
         and memory.index > 0
         and memory.index == stub.job_modify_index
         and memory.digest == digest
@@ -110,6 +116,7 @@ def next_write(
     submitted_digest: str | None,
     differences: Sequence[str],
     failed: FailedAttempt | None = None,
+    finished: bool = False,
 ) -> Step:
     """Decide how to bring a job that was just read to what is wanted.
 
@@ -117,8 +124,11 @@ def next_write(
     there is none of ours; *differences* are the fields in which *job* differs from the wanted one;
     *failed* is the attempt at *digest* that Nomad went back from, if any: unless the user asked for
     something else in between, trying the same again would fight Nomad. What is remembered may be
-    older than the attempt, when the operator died before it could write its memory down.
+    older than the attempt, when the operator died before it could write its memory down. A job that
+    ran to its end, *finished*, is not run again because Nomad has forgotten it meanwhile.
     """
+    if job is None and finished and memory.digest == digest:
+        return Settled(memory.index)
     if job is None:
         return Register(expected_index=0)
     if not owns(owner, job.meta):

@@ -36,6 +36,13 @@ class RegionalState:
     """Whether the placement selects the region; False while the job there is being removed."""
     current: bool = False
     """Whether the region's Nomad has the current spec."""
+    batch: bool = False
+    """Whether it runs to its end."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it ran to its end: that its job is gone means nothing then."""
+        return self.batch and self.phase == "Healthy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +166,14 @@ def _ready(findings: Findings, regions: Mapping[str, RegionalState], summary: Su
     if summary.ready and summary.unreachable:
         seen = f"healthy in {_count(summary.ready)}"
         return conditions.ready("True", Reason.SUCCEEDED, f"{seen}; {_unreachable(placed)}")
-    message = problem.message if problem else "no region is healthy"
-    return conditions.ready("False", problem.reason if problem else Reason.UNHEALTHY, message)
+    return problem or _held_back(placed)
+
+
+def _held_back(placed: Mapping[str, RegionalState]) -> Verdict:
+    """Say what is as it was left while nothing is written."""
+    behind = sorted(name for name, state in placed.items() if not state.current)
+    message = f"{_join(behind)} {_verb(behind, 'has', 'have')} an older spec, nothing is written"
+    return conditions.ready("False", Reason.PAUSED, message)
 
 
 _FATAL = frozenset(
@@ -168,11 +181,13 @@ _FATAL = frozenset(
         Reason.FOREIGN_JOB,
         Reason.JOB_REFUSED,
         Reason.REVERTED,
+        Reason.NO_ROOM,
         Reason.UNHEALTHY,
         Reason.REGION_NOT_AVAILABLE,
         Reason.UNKNOWN_DRIVER,
         Reason.NOMAD_REFUSED,
         Reason.INVALID_SPEC,
+        Reason.INTERNAL_ERROR,
     }
 )
 
@@ -189,10 +204,12 @@ def _first_problem(findings: Findings, placed: Mapping[str, RegionalState]) -> V
     sentences: list[tuple[Reason, str]] = [
         (Reason.REGION_NOT_AVAILABLE, sentence) for sentence in sorted(findings.unknown_regions)
     ]
+    alike: dict[tuple[Reason, str], list[str]] = {}
     for name, state in sorted(placed.items()):
-        if state.phase in {"Failed", "Degraded"} or (state.phase == "Pending" and state.message):
+        if state.phase in {"Failed", "Degraded"} or (state.phase in UNDER_WAY and state.message):
             detail = state.message or f"{state.ready} of {state.desired} instances are healthy"
-            sentences.append((state.reason or Reason.UNHEALTHY, f"{name}: {detail}"))
+            alike.setdefault((state.reason or Reason.UNHEALTHY, detail), []).append(name)
+    sentences += [(reason, f"{_join(names)}: {text}") for (reason, text), names in alike.items()]
     if any(state.phase == "Unreachable" for state in placed.values()):
         sentences.append((Reason.REGION_UNREACHABLE, _unreachable(placed)))
     if not sentences:
@@ -223,8 +240,11 @@ def _deletion(regions: Mapping[str, RegionalState]) -> str:
 
 def _unreachable(placed: Mapping[str, RegionalState]) -> str:
     dark = sorted(name for name, state in placed.items() if state.phase == "Unreachable")
-    verb = "does" if len(dark) == 1 else "do"
-    return f"{_join(dark)} {verb} not answer, the jobs there are left as they are"
+    behind = [name for name in dark if not placed[name].current]
+    left = (
+        f"{_join(dark)} {_verb(dark, 'does', 'do')} not answer, the jobs there are left as they are"
+    )
+    return f"{left}; {_join(behind)} will get the current spec on return" if behind else left
 
 
 def _named(regions: Mapping[str, RegionalState], phases: frozenset[RegionalPhase]) -> str | None:
@@ -236,6 +256,10 @@ def _join(regions: Sequence[str]) -> str:
     shown = list(regions[:_NAMED_AT_MOST])
     more = len(regions) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _verb(names: Sequence[str], one: str, many: str) -> str:
+    return one if len(names) == 1 else many
 
 
 def _count(number: int) -> str:

@@ -42,8 +42,9 @@ def split(
     contradict each other once the overrides are applied.
     """
     _refuse_overrides_elsewhere(spec, {region.name for region in regions})
+    written = _written_by_the_user(spec)
     return {
-        region.name: _derive(spec, namespace, name, region)
+        region.name: _derive(spec, namespace, name, region, dict(written))
         for region in sorted(regions, key=lambda region: region.name)
     }
 
@@ -80,9 +81,12 @@ def explain(regional: RegionalDeployment) -> tuple[ExplainRow, ...]:
 
 
 def _derive(
-    spec: GlobalDeploymentSpec, namespace: str, name: str, region: RegionCandidate
+    spec: GlobalDeploymentSpec,
+    namespace: str,
+    name: str,
+    region: RegionCandidate,
+    provenance: dict[str, str],
 ) -> RegionalDeployment:
-    provenance = _written_by_the_user(spec)
     image = spec.docker.image
     count = spec.scaling.count
     cpu_mhz = spec.resources.cpu_mhz
@@ -207,12 +211,6 @@ def _refuse_contradictions(regional: RegionalDeployment) -> None:
             Reason.INVALID_SPEC,
             f"spec.resources.memoryMaxMB: {limit} is less than memoryMB {reserved} "
             f'in region "{regional.region}"',
-        )
-    if regional.type == "SYSTEM" and regional.count > 1:
-        raise InvalidSpec(
-            Reason.INVALID_SPEC,
-            f"spec.scaling.count: {regional.count} is not possible for type SYSTEM, which runs one "
-            "instance on every machine; leave it out, or use 0 or 1",
         )
 
 

@@ -56,6 +56,7 @@ async def start_region(
     async with NomadApi(address, files) as api:
         await _await_leader(api, region)
         await api.bootstrap()
+        await api.honour_memory_limits()
         try:
             await _await_machine(api, region, deadline=_MACHINE_JOINS_WITHIN)
         except NotReady:

@@ -1,4 +1,4 @@
-"""What `down` removes besides the processes on record: tasks, mounts, files."""
+"""End what runs, and remove what is left: processes on record, tasks, mounts, files."""
 
 import asyncio
 import shutil
@@ -6,10 +6,31 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from orrery.playground import agents, kind
+from orrery.playground.failures import PlaygroundError, WrongState
 from orrery.playground.processes import marked, stop
-from orrery.playground.state import Layout
+from orrery.playground.state import Layout, State
 
 _TASK_GRACE: Final = 3.0
+
+
+async def take_down(layout: Layout, state: State) -> None:
+    """End operator, regions, hub, in this order: nobody is missed by those who still run."""
+    if state.operator:
+        await stop(state.operator)
+    await asyncio.gather(*(agents.stop_region(layout, region) for region in state.regions))
+    for process in reversed(state.hub):
+        await stop(process)
+    await end_strays(layout.marker)
+    if state.cluster and shutil.which("kind"):
+        try:
+            await kind.delete_cluster(state.cluster, layout.kubeconfig)
+        except PlaygroundError as error:
+            raise WrongState(
+                f"the kind cluster {state.cluster} could not be deleted; `kind delete cluster"
+                f" --name {state.cluster}` does it by hand: {error}"
+            ) from error
+    await asyncio.to_thread(remove_files, layout)
 
 
 async def end_strays(marker: str) -> None:

@@ -67,13 +67,12 @@ class KubeApi:
             return False
 
     async def apply(self, manifests: Iterable[Document]) -> None:
-        """Server-side apply *manifests*, in order."""
-        parameters = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        """Server-side apply *manifests*, in order, as strictly as kubectl does."""
         for manifest in manifests:
             await self._call(
                 "PATCH",
                 object_path(manifest),
-                params=parameters,
+                params=apply_options(FIELD_MANAGER),
                 json=manifest,
                 headers={"Content-Type": "application/apply-patch+yaml"},
             )
@@ -108,6 +107,14 @@ class KubeApi:
         if not reply.ok:
             raise Refused("HubRefused", f"{method} {path}: {_detail(text)}")
         return json.loads(text)
+
+
+def apply_options(field_manager: str) -> dict[str, str]:
+    """Return the query of a server-side apply that refuses unknown fields.
+
+    Without asking for that, the API server drops them and says so in a header that few read.
+    """
+    return {"fieldManager": field_manager, "force": "true", "fieldValidation": "Strict"}
 
 
 def object_path(manifest: Document) -> str:

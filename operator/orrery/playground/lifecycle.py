@@ -5,7 +5,6 @@ Ctrl-C or a crash, can end it.
 """
 
 import asyncio
-import shutil
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,16 +13,17 @@ from typing import Final
 import aiohttp
 
 from orrery.api.base import API_VERSION
+from orrery.names import OPERATOR_NAMESPACE
 from orrery.playground import agents, kind, objects
 from orrery.playground.build import hub_servers
-from orrery.playground.cleanup import end_strays, remove_files
-from orrery.playground.failures import PlaygroundError, WrongState
+from orrery.playground.cleanup import take_down
+from orrery.playground.failures import WrongState
 from orrery.playground.hub import install_crds, require_crds, start_hub
 from orrery.playground.kubeapi import KubeApi
 from orrery.playground.ports import LOOPBACK, reserve_port
-from orrery.playground.processes import await_ready, environment, start, stop
+from orrery.playground.processes import await_ready, environment, start
 from orrery.playground.regions import RegionPlan, continents_of, plan_regions
-from orrery.playground.regionsfile import write_regions_file
+from orrery.playground.regionsfile import entries_of, write_regions_file
 from orrery.playground.servers import (
     Progress,
     docker_answers,
@@ -62,7 +62,7 @@ async def up(options: Options, progress: Progress = silent) -> State:
     """
     plans = plan_regions(continents=options.continents, regions=options.regions)
     layout = Layout.of(options.directory)
-    _claim(layout)
+    _enter(layout)
     with layout.exclusively():
         await _clear_leftovers(layout, progress)
         run = _Run(layout, progress, await _decide(options, progress))
@@ -70,7 +70,7 @@ async def up(options: Options, progress: Progress = silent) -> State:
             return await _start_all(run, options, plans)
         except BaseException:
             progress("taking down what was started")
-            await asyncio.shield(_take_down(layout, run.state))
+            await asyncio.shield(take_down(layout, run.state))
             raise
 
 
@@ -81,7 +81,7 @@ async def down(directory: Path, progress: Progress = silent) -> None:
     with layout.exclusively():
         state = layout.require()
         progress(f"taking down {len(state.processes)} processes")
-        await _take_down(layout, state)
+        await take_down(layout, state)
         progress(f"down; logs are kept in {layout.logs}")
 
 
@@ -141,7 +141,7 @@ async def _start_all(run: _Run, options: Options, plans: list[RegionPlan]) -> St
     crds = require_crds()
     await _start_hub(run)
     await _start_regions(run, plans)
-    write_regions_file(run.layout, run.state)
+    write_regions_file(run.layout.regions_file, entries_of(run.layout, run.state))
     async with KubeApi.of(run.layout.kubeconfig) as api:
         await install_crds(api, crds)
         await _create_objects(api, run, plans)
@@ -204,7 +204,7 @@ def _prepare(
 async def _create_objects(api: KubeApi, run: _Run, plans: list[RegionPlan]) -> None:
     real = run.state.nomad_kind is NomadKind.REAL
     tiers = objects.tiers(plans)
-    await api.apply([objects.render_namespace(objects.NAMESPACE)])
+    await api.apply([objects.render_namespace(OPERATOR_NAMESPACE)])
     await api.apply(objects.render_continent(name) for name in continents_of(plans))
     await api.apply([objects.render_region_class(containers=run.state.containers or not real)])
     for plan in plans:
@@ -222,7 +222,7 @@ async def _create_objects(api: KubeApi, run: _Run, plans: list[RegionPlan]) -> N
 async def _start_operator(run: _Run) -> None:
     metrics, health = reserve_port(), reserve_port()
     command = [sys.executable, "-P", "-m", "orrery", "run"]
-    command += ["--kubeconfig", str(run.layout.kubeconfig), "--namespace", objects.NAMESPACE]
+    command += ["--kubeconfig", str(run.layout.kubeconfig), "--namespace", OPERATOR_NAMESPACE]
     command += ["--metrics-port", str(metrics), "--health-port", str(health)]
     run.progress("operator: starting; this usually takes 3 seconds")
     process = start(
@@ -268,17 +268,18 @@ async def _await_open(api: KubeApi, run: _Run) -> None:
     run.progress(f"operator: all {len(wanted)} Regions are Open")
 
 
-def _claim(layout: Layout) -> None:
-    """Take the directory, unless it holds something that is not ours."""
+def _enter(layout: Layout) -> None:
+    """Make the directory; one that holds what no playground made is left alone.
+
+    What it is called proves nothing: `down` removes folders with names that others use, too.
+    """
     if layout.root.exists() and not layout.root.is_dir():
         raise WrongState(f"{layout.root} is a file: name a directory")
-    known = {"state.json", "logs", ".lock"}
-    strange = layout.root.is_dir() and not known & {path.name for path in layout.root.iterdir()}
-    if strange and any(layout.root.iterdir()):
+    layout.root.mkdir(parents=True, exist_ok=True)
+    if any(layout.root.iterdir()) and not layout.claimed:
         raise WrongState(
             f"{layout.root} is not empty and holds no playground: name an empty or new directory"
         )
-    layout.root.mkdir(parents=True, exist_ok=True)
     layout.root.chmod(0o700)
 
 
@@ -294,23 +295,4 @@ async def _clear_leftovers(layout: Layout, progress: Progress) -> None:
             f" `orrery playground down --directory {layout.root}`"
         )
     progress("removing what an earlier playground left behind")
-    await _take_down(layout, state)
-
-
-async def _take_down(layout: Layout, state: State) -> None:
-    """End operator, regions, hub, in this order: nobody is missed by those who still run."""
-    if state.operator:
-        await stop(state.operator)
-    await asyncio.gather(*(agents.stop_region(layout, region) for region in state.regions))
-    for process in reversed(state.hub):
-        await stop(process)
-    await end_strays(layout.marker)
-    if state.cluster and shutil.which("kind"):
-        try:
-            await kind.delete_cluster(state.cluster, layout.kubeconfig)
-        except PlaygroundError as error:
-            raise WrongState(
-                f"the kind cluster {state.cluster} could not be deleted; `kind delete cluster"
-                f" --name {state.cluster}` does it by hand: {error}"
-            ) from error
-    await asyncio.to_thread(remove_files, layout)
+    await take_down(layout, state)

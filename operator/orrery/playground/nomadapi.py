@@ -4,13 +4,15 @@ import json
 import ssl
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 import aiohttp
 
 from orrery.errors import Refused
 from orrery.playground.credentials import RegionFiles
+
+_SCHEDULER: Final = "/v1/operator/scheduler/configuration"
 
 
 class NomadApi:
@@ -55,6 +57,21 @@ class NomadApi:
         async with self._session.post("/v1/acl/bootstrap", json=request) as reply:
             if not reply.ok:
                 raise Refused("BootstrapRefused", f"ACL bootstrap: {await reply.text()}")
+
+    async def honour_memory_limits(self) -> None:
+        """Let instances exceed their reservation, up to their limit: Nomad refuses by default.
+
+        A simulated region has no scheduler to configure.
+        """
+        found = await self._get(_SCHEDULER)
+        if found is None:
+            return
+        wanted = {**found["SchedulerConfig"], "MemoryOversubscriptionEnabled": True}
+        headers = {"X-Nomad-Token": self._token}
+        async with self._session.put(_SCHEDULER, json=wanted, headers=headers) as reply:
+            if not reply.ok:
+                words = await reply.text()
+                raise Refused("ConfigurationRefused", f"scheduler configuration: {words}")
 
     async def take_snapshot(self) -> None:
         """Make the servers write a snapshot now; a simulated region has none to write."""

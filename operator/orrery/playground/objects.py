@@ -8,12 +8,11 @@ from typing import Any, Final
 
 from orrery.api.base import API_VERSION, GROUP
 from orrery.api.regionclass import DOCKER, Driver
-from orrery.names import ANNOTATION_ENDPOINT
+from orrery.names import ANNOTATION_ENDPOINT, OPERATOR_NAMESPACE
 from orrery.playground import stand_in
 from orrery.playground.regions import CONTINENTS, RegionPlan
 from orrery.ports import Document
 
-NAMESPACE: Final = "orrery-system"
 REGION_CLASS: Final = "playground"
 LABEL_CONTINENT: Final = f"{GROUP}/continent"
 LABEL_TIER: Final = "tier"
@@ -68,12 +67,7 @@ def render_region(plan: RegionPlan, address: str, *, tier: str) -> Document:
     }
     if plan.place:
         spec["displayName"] = plan.place.city
-        spec["location"] = {
-            "city": plan.place.city,
-            "country": plan.place.country,
-            "latitude": plan.place.latitude,
-            "longitude": plan.place.longitude,
-        }
+        spec["location"] = {"city": plan.place.city, "country": plan.place.country}
     labels = {LABEL_CONTINENT: plan.continent, LABEL_TIER: tier}
     return _object("Region", plan.name, spec, labels=labels)
 
@@ -86,7 +80,7 @@ def render_credentials(region: str, address: str, texts: Mapping[str, str]) -> D
         "type": "Opaque",
         "metadata": {
             "name": secret_name(region),
-            "namespace": NAMESPACE,
+            "namespace": OPERATOR_NAMESPACE,
             "annotations": {ANNOTATION_ENDPOINT: address},
         },
         "data": {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()},

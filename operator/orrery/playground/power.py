@@ -8,7 +8,7 @@ from orrery.playground.failures import WrongState
 from orrery.playground.lifecycle import silent, with_region
 from orrery.playground.processes import await_end, stop
 from orrery.playground.processes import kill as kill_process
-from orrery.playground.regionsfile import write_regions_file
+from orrery.playground.regionsfile import entries_of, write_regions_file
 from orrery.playground.servers import Progress
 from orrery.playground.state import Layout, NomadKind, RegionRecord
 
@@ -33,6 +33,7 @@ async def kill(directory: Path, region: str, progress: Progress = silent) -> Non
             await await_end(record.process)
         else:
             await stop(record.process)
+        _tell_programs(layout)
     progress(f"killed region {region}" + (": its agent is gone, its tasks go on" if real else ""))
 
 
@@ -50,5 +51,9 @@ async def revive(directory: Path, region: str, progress: Progress = silent) -> N
 
         progress(f"starting region {region} with the data it had")
         await revive_region(layout, record, record=remember)
-        write_regions_file(layout, layout.require())
+        _tell_programs(layout)
     progress(f"region {region} is back")
+
+
+def _tell_programs(layout: Layout) -> None:
+    write_regions_file(layout.regions_file, entries_of(layout, layout.require()))

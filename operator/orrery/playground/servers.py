@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from orrery import nomad_version
+from orrery.errors import Refused
 from orrery.playground.failures import PrerequisiteMissing
 
 Progress = Callable[[str], None]
@@ -21,7 +22,10 @@ Progress = Callable[[str], None]
 
 Version = tuple[int, ...]
 
-OLDEST_NOMAD: Final[Version] = nomad_version.OLDEST
+_OTHER_NOMAD: Final = (
+    "install a supported Nomad from its vendor and put it first on PATH, or use simulated regions"
+    " with --nomad simulated"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +86,20 @@ def find_server(server: Server) -> Binary | None:
 
 def check_version(path: Path, server: Server) -> Binary:
     """Read the version of the program at *path*; refuse one that is too old or does not run."""
-    return _checked(
-        path,
-        ["--version"],
-        server.oldest,
-        remedy=f"remove it or put a newer {server.name} before it on PATH; without any, one is"
-        " built",
-    )
+    remedy = f"remove it or put a newer {server.name} before it on PATH; without any, one is built"
+    wanted = ".".join(map(str, server.oldest))
+    said = _run([str(path), "--version"])
+    version = parse_version(said) if said else None
+    if not version:
+        raise PrerequisiteMissing(
+            f"{path} does not tell its version, version {wanted} or newer is wanted: {remedy}"
+        )
+    found = ".".join(map(str, version))
+    if version < server.oldest:
+        raise PrerequisiteMissing(
+            f"{path} is version {found}, version {wanted} or newer is wanted: {remedy}"
+        )
+    return Binary(path, found)
 
 
 def find_nomad() -> Binary | None:
@@ -101,8 +112,16 @@ def find_nomad() -> Binary | None:
     path = Path(named) if named else _on_path_or_cached("nomad")
     if not path:
         return None
-    remedy = "install a newer Nomad from its vendor and put it first on PATH"
-    return _checked(path, ["version"], OLDEST_NOMAD, remedy=remedy)
+    said = re.match(r"Nomad v(\S+)", _run([str(path), "version"]) or "")
+    if not said:
+        raise PrerequisiteMissing(
+            f"{path} does not tell its version. {nomad_version.SUPPORTED}: {_OTHER_NOMAD}"
+        )
+    try:
+        nomad_version.check_version(said[1])
+    except Refused as error:
+        raise PrerequisiteMissing(f"{path}: {error.message}: {_OTHER_NOMAD}") from error
+    return Binary(path, said[1])
 
 
 def require_nomad() -> Binary:
@@ -139,22 +158,6 @@ def _on_path_or_cached(name: str) -> Path | None:
         return Path(on_path)
     cached = cache() / name
     return cached if cached.is_file() else None
-
-
-def _checked(path: Path, arguments: list[str], oldest: Version, *, remedy: str) -> Binary:
-    wanted = ".".join(map(str, oldest))
-    said = _run([str(path), *arguments])
-    version = parse_version(said) if said else None
-    if not version:
-        raise PrerequisiteMissing(
-            f"{path} does not tell its version, version {wanted} or newer is wanted: {remedy}"
-        )
-    found = ".".join(map(str, version))
-    if version < oldest:
-        raise PrerequisiteMissing(
-            f"{path} is version {found}, version {wanted} or newer is wanted: {remedy}"
-        )
-    return Binary(path, found)
 
 
 def _run(command: list[str]) -> str | None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -76,6 +77,7 @@ class State:
 
 
 _FORMAT = TypeAdapter(State)
+_CLAIM: Final = "This folder is an orrery playground, and its content is made and removed by it.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,16 @@ class Layout:
 
     @property
     def lock(self) -> Path:
-        """Held while a command changes the playground."""
+        """Held while a command changes the playground; its text says whose the directory is."""
         return self.root / ".lock"
+
+    @property
+    def claimed(self) -> bool:
+        """Whether the directory is a playground, or was one."""
+        try:
+            return self.lock.read_text(encoding="utf-8") == _CLAIM
+        except (OSError, UnicodeDecodeError):
+            return False
 
     def files_of(self, region: str) -> RegionFiles:
         """Locate the files of one region."""
@@ -165,7 +175,7 @@ class Layout:
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
-        """Keep other commands from changing this playground meanwhile."""
+        """Keep other commands from changing this playground meanwhile, and claim the directory."""
         with self.lock.open("a", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -173,4 +183,7 @@ class Layout:
                 raise WrongState(
                     f"another command is changing the playground in {self.root}: wait for it"
                 ) from error
+            if not self.lock.stat().st_size:
+                file.write(_CLAIM)
+                file.flush()
             yield

@@ -42,7 +42,10 @@ class Listener(Protocol):
     """Who wants to know what an actor sees."""
 
     def region_changed(self, region: str) -> None:
-        """Hear that the region answers again, no longer answers, or has other machines."""
+        """Hear that the region can be used, no longer can, or cannot for another reason."""
+
+    def machines_changed(self, region: str) -> None:
+        """Hear that the region has other machines than before."""
 
     def region_listed(self, region: str) -> None:
         """Hear that the region's jobs were listed in full."""
@@ -81,6 +84,12 @@ class RegionActor:
         self._pace = pace
         self._random = random
         self._misses = 0
+        self._missed: OrreryError | None = None
+        """Why the last leader probe got no answer."""
+        self._blind_since: float | None = None
+        self._blind_for: OrreryError | None = None
+        """Why the region cannot be watched, since when; None while it is."""
+        self._reconnect = pace.reconnect
         self._nodes_stale = False
         self._nodes_listed = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -113,23 +122,25 @@ class RegionActor:
             try:
                 await self.nomad.leader()
             except OrreryError as error:
-                self._missed(error)
+                self._misses += 1
+                self._missed = error
             else:
-                self._answered()
+                self._misses = 0
+                self.last_seen = self._clock.now()
+            self._judge()
             await self._clock.sleep(self._pace.probe * self._random.uniform(0.9, 1.1))
 
     async def _keep_watching(self) -> None:
-        delay = self._pace.reconnect
         while True:
             try:
                 await self._watch()
-                delay = self._pace.reconnect
             except OrreryError as error:
-                if not self.view.listed or not isinstance(error, Unreachable):
-                    self._refused(error)
                 log.debug(error.message, extra={"region": self.name, "reason": error.reason})
-            await self._clock.sleep(delay * self._random.uniform(0.5, 1.0))
-            delay = min(delay * 2, self._pace.probe * 2)
+                self._blind_since = self._blind_since or self._clock.monotonic()
+                self._blind_for = error
+                self._judge()
+            await self._clock.sleep(self._reconnect * self._random.uniform(0.5, 1.0))
+            self._reconnect = min(self._reconnect * 2, self._pace.probe * 2)
 
     async def _watch(self) -> None:
         """Subscribe first, list then: what happens in between arrives by the stream."""
@@ -145,13 +156,17 @@ class RegionActor:
 
     async def _greet(self) -> None:
         self.view.agent = await self.nomad.agent()
-        self.view.namespaces = set(await self.nomad.list_namespaces())
 
     async def _list(self) -> None:
-        self.view.nodes = await self.nomad.list_nodes()
+        self.view.namespaces = set(await self.nomad.list_namespaces())
         self.view.replace(await self.nomad.list_jobs())
-        self.problem = None
-        self._answered(force=True)
+        # After the jobs: what the stream told of machines up to the jobs' index is in this list.
+        self.view.nodes = await self.nomad.list_nodes()
+        self._misses = 0
+        self._blind_since = self._blind_for = None
+        self._reconnect = self._pace.reconnect
+        self.last_seen = self._clock.now()
+        self._judge()
         self._listener.region_listed(self.name)
 
     async def _keep_listing(self) -> None:
@@ -185,7 +200,7 @@ class RegionActor:
         self._nodes_stale, self._nodes_listed = False, now
         before, self.view.nodes = self.view.nodes, await self.nomad.list_nodes()
         if tuple(before) != tuple(self.view.nodes):
-            self._listener.region_changed(self.name)
+            self._listener.machines_changed(self.name)
 
     def _take(self, batch: EventBatch) -> None:
         for event in batch.events:
@@ -194,35 +209,37 @@ class RegionActor:
                 continue
             key = self.view.key(event.namespace, event.job_id)
             if key is not None:
-                self.lane.add(key, priority=Priority.USER, delay=self._pace.settle)
+                self.lane.add(key, priority=Priority.NEWS, delay=self._pace.settle)
 
-    def _answered(self, *, force: bool = False) -> None:
-        self._misses = 0
-        self.last_seen = self._clock.now()
-        if self.reachable is True and not force:
-            return
-        if not self.view.listed:
-            return
-        changed = self.reachable is not True
-        self.reachable = True
-        self.lane.wake()
-        if changed or force:
-            self._listener.region_changed(self.name)
+    def _judge(self) -> None:
+        """Decide whether the region can be used, and tell when that, or the reason, changed.
 
-    def _missed(self, error: OrreryError) -> None:
-        self._misses += 1
-        if self._misses < self._pace.misses or self.reachable is False:
-            return
-        self.reachable = False
-        self.problem = error
-        self._listener.region_changed(self.name)
-
-    def _refused(self, error: OrreryError) -> None:
-        """Take note of a region that answers and cannot be used, or never answered yet."""
-        same = self.problem is not None and self.problem.message == error.message
-        if same and self.reachable is not None:
-            return
-        if self.reachable is None or not isinstance(error, Unreachable):
+        A server that names a leader may still refuse us, or answer nothing else: only a full list
+        shows that it can be used.
+        """
+        before = self.reachable, self.problem
+        verdict = self._verdict()
+        if verdict is None or self.problem is None or verdict.reason != self.problem.reason:
+            self.problem = verdict  # Else the first words stand: which call failed says little.
+        if verdict is not None:
             self.reachable = False
-        self.problem = error
+        elif self._blind_for is None and self.view.listed:
+            self.reachable = True
+        if (self.reachable, self.problem) == before:
+            return
+        if self.reachable:
+            self.lane.wake()
         self._listener.region_changed(self.name)
+
+    def _verdict(self) -> OrreryError | None:
+        """Say what keeps the region from being used; a short silence does not."""
+        blind = self._blind_for
+        if blind is not None and not isinstance(blind, Unreachable):
+            return blind
+        if self._misses >= self._pace.misses:
+            return self._missed
+        if blind is None:
+            return None
+        silent = self._clock.monotonic() - (self._blind_since or 0.0)
+        first = not self.view.listed
+        return blind if first or silent >= self._pace.misses * self._pace.probe else self.problem

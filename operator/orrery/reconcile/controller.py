@@ -20,18 +20,22 @@ from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind, NomadFact
 from orrery.reconcile.actor import Pace, RegionActor
 from orrery.reconcile.fleet import Fleet
 from orrery.reconcile.globaldeployment import DeploymentReconciler
-from orrery.reconcile.inventory import Inventory
+from orrery.reconcile.inventory import Inventory, key_of
 from orrery.reconcile.lanework import LaneWork
 from orrery.reconcile.loop import guarded
 from orrery.reconcile.metered import metered
 from orrery.reconcile.region import RegionReconciler
 from orrery.reconcile.report import StatusWriter
+from orrery.reconcile.secrets import SecretReader
 from orrery.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
 _DEPLOYMENT_WORKERS = 8
 _REGION_WORKERS = 16
+WATCH_LAG = 60.0
+"""Seconds after which the watch has told of a write, if it ever will."""
+
 _CALLS_PER_REGION = 8
 """The knee of a Nomad server's throughput (measured): more only makes a queue there."""
 
@@ -61,8 +65,11 @@ class Controller:
         self._inventory = Inventory()
         self._fleet = Fleet()
         self._writer = StatusWriter(hub, clock)
+        self._secrets = SecretReader(hub, clock)
         self._running = False
         self._urgent: set[Key] = set()
+        self._heard: set[str] = set()
+        """Regions that have been found open, or not, since the start."""
         self._emitting: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.Task[None] | None = None
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -72,6 +79,7 @@ class Controller:
             fleet=self._fleet,
             inventory=self._inventory,
             writer=self._writer,
+            secrets=self._secrets,
             clock=clock,
             install=config.install,
         )
@@ -83,6 +91,7 @@ class Controller:
             make_actor=self._make_actor,
             fleet_changed=lambda: self._consider_all(Kind.GLOBAL_DEPLOYMENT),
             clock=clock,
+            telemetry=telemetry,
             namespace=config.namespace,
         )
         self._jobs = LaneWork(
@@ -99,20 +108,26 @@ class Controller:
         self._region_lane = self._lane("regions", self._reconcile_region, _REGION_WORKERS)
 
     def observe(self, kind: Kind, event_type: str | None, body: Mapping[str, Any]) -> None:
-        """Take note of what the hub's watch tells; a user's change goes before any sweep."""
+        """Take note of what the hub's watch tells; a user's change goes before any sweep.
+
+        What is only listed, without an *event_type*, is nobody's change.
+        """
+        priority = Priority.RESYNC if event_type is None else Priority.USER
         if event_type == "DELETED":
-            self._consider(self._inventory.remove(kind, body), Priority.USER)
+            self._consider(self._inventory.remove(kind, body), priority)
             return
+        self._writer.seen(key_of(kind, body), body)
         key = self._inventory.put(kind, body)
         if key is not None:
-            self._consider(key, Priority.USER)
+            self._consider(key, priority)
 
     async def start(self) -> None:
         """Begin to work: list everything once, connect to the regions, then follow."""
         self._writer.forget_all()
         self._running = True
         for kind in Kind:
-            self._inventory.replace_all(kind, await self._hub.list(kind))
+            await self._list(kind)
+        self._regions.take_stock()
         self._region_lane.start()
         self._deployment_lane.start()
         self._consider_all(Kind.REGION)
@@ -134,11 +149,16 @@ class Controller:
         await asyncio.gather(*self._emitting, return_exceptions=True)
 
     async def resync(self) -> None:
-        """List everything afresh: a watch may lose events, and makes up none after a re-list."""
+        """List everything afresh: a watch may lose events, and makes up none after a re-list.
+
+        Every deployment is looked at: its Secrets may have changed, or its status.
+        """
         try:
             for kind in Kind:
-                for key in self._inventory.replace_all(kind, await self._hub.list(kind)):
+                for key in await self._list(kind):
                     self._consider(key, Priority.RESYNC)
+            self._writer.forget_older(WATCH_LAG)
+            self._secrets.forget_old()
         except OrreryError as error:
             log.warning("the sweep is put off: %s", error, extra={"reason": error.reason})
             return
@@ -154,14 +174,22 @@ class Controller:
         )
 
     def region_changed(self, region: str) -> None:
-        """Look at a region again, and at the deployments that have a state there."""
+        """Look at a region again, and at the deployments whose status shows it."""
         member = self._fleet.member(region)
         if member is not None:
             self._telemetry.region(region, reachable=member.is_open)
-        self._region_lane.add(Key(Kind.REGION, "", region), priority=Priority.USER)
-        for key in self._inventory.keys(Kind.GLOBAL_DEPLOYMENT):
-            if self._fleet.knows(key) and region in self._fleet.states(key):
-                self._deployment_lane.add(key, priority=Priority.RESYNC)
+        self.machines_changed(region)
+        if member is not None and member.is_open and region not in self._heard:
+            keys = self._fleet.unsettled(region)  # As was told before, but for these.
+        else:
+            keys = self._fleet.deployments_in(region)
+        self._heard.add(region)
+        for key in keys:
+            self._deployment_lane.add(key, priority=Priority.RESYNC)
+
+    def machines_changed(self, region: str) -> None:
+        """Look at a region again: deployments hear of machines by their own instances."""
+        self._region_lane.add(Key(Kind.REGION, "", region), priority=Priority.NEWS)
 
     def region_listed(self, region: str) -> None:
         """Compare every deployment with what a region was just seen to run."""
@@ -169,14 +197,19 @@ class Controller:
         if member is not None and member.actor is not None:
             for key in member.assignments:
                 member.actor.lane.add(key, priority=Priority.RESYNC)
-        self._region_lane.add(Key(Kind.REGION, "", region), priority=Priority.USER)
-        self._consider_all(Kind.GLOBAL_DEPLOYMENT)
+        self.machines_changed(region)
+        for key in self._fleet.unsettled(region):
+            self._deployment_lane.add(key, priority=Priority.RESYNC)
 
     def crashed(self, error: BaseException) -> None:
         """Make `failed` tell of a bug that ended a part of the controller."""
         log.critical("a part of the controller ended: this is a bug", exc_info=error)
         if not self.failed.done():
             self.failed.set_exception(error)
+
+    async def _list(self, kind: Kind) -> list[Key]:
+        mark = self._inventory.mark()
+        return self._inventory.replace_all(kind, await self._hub.list(kind), since=mark)
 
     def _consider(self, key: Key, priority: Priority) -> None:
         """Queue what a changed object concerns; a continent or class concerns its regions."""
@@ -201,7 +234,7 @@ class Controller:
             self._region_lane.add(Key(Kind.REGION, "", region), priority=Priority.RESYNC)
 
     def _deployment_changed(self, key: Key) -> None:
-        self._deployment_lane.add(key, priority=Priority.USER)
+        self._deployment_lane.add(key, priority=Priority.NEWS)
 
     async def _reconcile_deployment(self, key: Key) -> Result:
         priority = Priority.USER if key in self._urgent else Priority.RESYNC
@@ -224,6 +257,7 @@ class Controller:
             name=str(key),
             clock=self._clock,
             telemetry=self._telemetry,
+            on_bug=lambda: self._regions.report_bug(key),
         )
 
     def _make_actor(self, name: str, credentials: Credentials) -> RegionActor:

@@ -18,10 +18,13 @@ async def decide(
     digest: str,
     generation: int,
     memory: Memory,
+    finished: bool = False,
+    asked_again: bool = False,
 ) -> Step:
     """Decide the next write to *job*, which was just read and may be absent.
 
     *document* is the wanted job, *digest* its digest, *generation* that of the spec it came from.
+    It was *finished* when it ran to its end before; *asked_again* gives what failed another try.
     """
     submitted: str | None = None
     found: Sequence[str] = ()
@@ -30,7 +33,7 @@ async def decide(
         note = await _note(nomad, job, job.version)
         submitted = note.digest if note else None
         found = differences(document, job.document)
-        if found or submitted != digest:
+        if not asked_again and (found or submitted != digest):
             failed = await _failed_attempt(nomad, job, digest, generation)
     return protocol.next_write(
         owner=owner,
@@ -40,6 +43,7 @@ async def decide(
         submitted_digest=submitted,
         differences=found,
         failed=failed,
+        finished=finished,
     )
 
 

@@ -3,22 +3,34 @@
 from dataclasses import replace
 
 from orrery.api.conditions import Reason
-from orrery.errors import InvalidSpec
+from orrery.errors import InvalidSpec, NotYet
 from orrery.planning.protocol import Memory, Owner, needs_no_call, owns
 from orrery.planning.rollup import RegionalState
+from orrery.ports import Key, Kind
 from orrery.reconcile.assignment import Assignment
 from orrery.reconcile.fleet import Fleet, Member
+from orrery.reconcile.inventory import Inventory
 from orrery.reconcile.scope import Scope
 
-_CURED_HERE = frozenset({Reason.INVALID_SPEC, Reason.UNKNOWN_DRIVER, Reason.REGION_NOT_AVAILABLE})
+_CURED_HERE = frozenset(
+    {
+        Reason.INVALID_SPEC,
+        Reason.REGION_NOT_AVAILABLE,
+        Reason.SECRET_INVALID,
+        Reason.SECRET_KEY_NOT_FOUND,
+        Reason.SECRET_NOT_FOUND,
+        Reason.UNKNOWN_DRIVER,
+    }
+)
 """Reasons that are gone once a region is open and has something to run."""
 
 
 class Dispatch:
     """Compares what a region should run with what it was last seen to run."""
 
-    def __init__(self, fleet: Fleet, install: str) -> None:
+    def __init__(self, fleet: Fleet, inventory: Inventory, install: str) -> None:
         self._fleet = fleet
+        self._inventory = inventory
         self._install = install
 
     def give(self, scope: Scope, region: str, assignment: Assignment) -> None:
@@ -28,7 +40,16 @@ class Dispatch:
         assert member is not None
         state = _judged(scope.states.get(region), assignment, member)
         scope.states[region] = state
-        if not member.is_open or scope.deployment.spec.paused or member.region.spec.paused:
+        # What is not done now is decided anew when it can be: by then the wish may be another.
+        if scope.deployment.spec.paused or member.region.spec.paused:
+            self._fleet.hold(region, scope.key)
+            if member.is_open and self._has_moved(scope, region, assignment):
+                self._fleet.look(region, scope.key, priority=scope.priority)
+            return
+        if not member.is_open:
+            self._fleet.hold(region, scope.key)
+            if state.current and self._has_secrets(scope, member, assignment):
+                self._fleet.withdraw(region, scope.key)
             return
         if self._is_settled(scope, region, member, assignment):
             self._fleet.withdraw(region, scope.key)
@@ -39,7 +60,7 @@ class Dispatch:
         if is_new and state.digest != assignment.digest and state.phase != "Pending":
             scope.states[region] = replace(state, phase="Updating", reason=None, message=None)
 
-    def refuse(self, scope: Scope, region: str, error: InvalidSpec) -> None:
+    def refuse(self, scope: Scope, region: str, error: InvalidSpec | NotYet) -> None:
         """Note that *region* cannot run the deployment; what runs there is left as it is."""
         self._fleet.withdraw(region, scope.key)
         scope.states[region] = replace(
@@ -55,39 +76,58 @@ class Dispatch:
         """Have the job removed from *region*; a region that does not answer keeps it for now."""
         member = self._fleet.member(region)
         state = scope.states.get(region)
-        if member is None or self._nothing_of_ours(scope, region, member):
+        if self._nothing_of_ours(scope, region, member):
             scope.states.pop(region, None)
             self._fleet.withdraw(region, scope.key)
             return
         state = replace(state or RegionalState(), wanted=False)
         scope.states[region] = state
-        if not member.is_open:
+        if member is None or not member.is_open:
+            self._fleet.hold(region, scope.key)
             return
         scope.states[region] = replace(
             state, phase="Stopping", desired=0, reason=None, message=None
         )
-        if not member.region.spec.paused:
+        if member.region.spec.paused:
+            self._fleet.hold(region, scope.key)
+        else:
             removal = Assignment(self._owner(scope))
             self._fleet.assign(region, scope.key, removal, priority=scope.priority)
 
-    def _nothing_of_ours(self, scope: Scope, region: str, member: Member) -> bool:
+    def _nothing_of_ours(self, scope: Scope, region: str, member: Member | None) -> bool:
         """Tell that no job of this very deployment is, or may still be, in *region*."""
         state = scope.states.get(region)
-        if not member.is_open:
+        if member is None and Key(Kind.REGION, "", region) not in self._inventory:
+            return True  # The Region object is gone, and its jobs are nobody's concern any more.
+        if member is None or not member.is_open:
             return state is None
         stub = self._fleet.stub(region, scope.key)
-        if stub is None:
-            return state is None or not state.index
-        return not owns(self._owner(scope), stub.meta)
+        if stub is not None:
+            return not owns(self._owner(scope), stub.meta)
+        # A register may be under way, and a secret may be there without a job: the lane looks.
+        return state is None
 
     def _is_settled(
         self, scope: Scope, region: str, member: Member, assignment: Assignment
     ) -> bool:
         state = scope.states[region]
         memory = Memory(state.digest, state.index)
-        if not needs_no_call(assignment.digest, memory, self._fleet.stub(region, scope.key)):
+        stub = self._fleet.stub(region, scope.key)
+        if not needs_no_call(assignment.digest, memory, stub, finished=state.finished):
             return False
+        return self._has_secrets(scope, member, assignment)
+
+    def _has_secrets(self, scope: Scope, member: Member, assignment: Assignment) -> bool:
+        """Tell whether the job's variable is known to hold what it should."""
         return member.secrets.get(scope.key, 0) == assignment.secrets_mark
+
+    def _has_moved(self, scope: Scope, region: str, assignment: Assignment) -> bool:
+        """Tell whether a job that is not to be written must be looked at."""
+        state, stub = scope.states[region], self._fleet.stub(region, scope.key)
+        index = stub.job_modify_index if stub and not stub.stop else 0
+        if (state.index or stub is not None) and index != state.index:
+            return True
+        return stub is not None and self._is_unsure(scope, region, assignment)
 
     def _is_unsure(self, scope: Scope, region: str, assignment: Assignment) -> bool:
         """Tell whether a settled job must be looked at: it was not well when last seen."""
@@ -107,7 +147,7 @@ def _judged(before: RegionalState | None, assignment: Assignment, member: Member
     """Say what is known before anything is asked of the region."""
     state = before or RegionalState(desired=assignment.count)
     current = state.digest == assignment.digest and state.reason is not Reason.REVERTED
-    state = replace(state, wanted=True, current=current)
+    state = replace(state, wanted=True, current=current, batch=assignment.job_type == "batch")
     if member.is_shut and not state.index:
         return replace(
             state,

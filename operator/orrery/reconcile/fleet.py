@@ -26,8 +26,15 @@ class Member:
     assignments: dict[Key, Assignment] = field(default_factory=dict)
     secrets: dict[Key, int] = field(default_factory=dict)
     """Fingerprint, of this process only, of the secrets last written for a job."""
+    held: set[Key] = field(default_factory=set)
+    """Deployments with work that waits until the region is open, and nothing is paused."""
     orphans: frozenset[Key] = frozenset()
     """Jobs of ours without a GlobalDeployment, as the Region's status last said."""
+
+    def alike(self, other: "Member") -> bool:
+        """Tell whether a deployment is rendered for *other* as it is for this region."""
+        mine, theirs = self.region.spec.class_, other.region.spec.class_
+        return mine == theirs and self.drivers == other.drivers
 
     @property
     def is_open(self) -> bool:
@@ -42,7 +49,9 @@ class Member:
     @property
     def is_shut(self) -> bool:
         """Whether the region cannot be used for a reason other than silence."""
-        return self.actor is None or (self._failed and not self.is_dark)
+        if self.actor is None:
+            return self.problem is not None
+        return self._failed and not self.is_dark
 
     @property
     def shut_because(self) -> str:
@@ -116,6 +125,20 @@ class Fleet:
         """Return what is known of *key* by region: the very mapping, to be changed in place."""
         return self._states.setdefault(key, {})
 
+    def deployments_in(self, region: str) -> list[Key]:
+        """List the deployments that have a state in *region*."""
+        return [key for key, states in self._states.items() if region in states]
+
+    def unsettled(self, region: str) -> list[Key]:
+        """List the deployments that *region* runs otherwise than remembered, or has work for."""
+        member = self._members.get(region)
+        held = member.held if member else set()
+        return [
+            key
+            for key, states in self._states.items()
+            if key in held or _is_unsettled(states.get(region), self.stub(region, key))
+        ]
+
     def knows(self, key: Key) -> bool:
         """Tell whether anything is known of *key* yet."""
         return key in self._states
@@ -130,12 +153,14 @@ class Fleet:
         for member in self._members.values():
             member.assignments.pop(key, None)
             member.secrets.pop(key, None)
+            member.held.discard(key)
 
     def assign(self, region: str, key: Key, assignment: Assignment, *, priority: Priority) -> bool:
         """Give a region's lane work; the same work again does not overtake its backoff."""
         member = self._members[region]
         if assignment.same_as(member.assignments.get(key)) or member.actor is None:
             return False
+        member.held.discard(key)
         member.assignments[key] = assignment
         member.actor.lane.add(key, priority=priority)
         return True
@@ -146,11 +171,28 @@ class Fleet:
         if member.actor is not None:
             member.actor.lane.add(key, priority=priority)
 
+    def hold(self, region: str, key: Key) -> None:
+        """Take back work that is to be decided anew once it can be done."""
+        self.withdraw(region, key)
+        if region in self._members:
+            self._members[region].held.add(key)
+
     def withdraw(self, region: str, key: Key) -> None:
         """Take back work that is no longer wanted."""
         member = self._members.get(region)
         if member is not None:
             member.assignments.pop(key, None)
+            member.held.discard(key)
+
+
+def _is_unsettled(state: RegionalState | None, stub: JobStub | None) -> bool:
+    if state is None:
+        return stub is not None
+    if stub is None:
+        return not state.finished
+    moved = stub.stop or stub.job_modify_index != state.index
+    short = not state.batch and stub.running < state.desired
+    return moved or state.phase not in {"Healthy", "Failed"} or (short and state.phase == "Healthy")
 
 
 def drivers_of(region_class: RegionClass | None) -> Sequence[Driver]:

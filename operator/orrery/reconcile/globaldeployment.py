@@ -14,18 +14,20 @@ from orrery.api.globaldeployment import GlobalDeploymentStatus
 from orrery.api.validation import ValidationFailure, validate_deployment
 from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
-from orrery.errors import InvalidSpec, NotYet
+from orrery.errors import Conflict, InvalidSpec, NotYet, Refused
 from orrery.planning import conditions, rollup
-from orrery.planning.placement import choose, describe_unknown
+from orrery.planning.news import news
+from orrery.planning.placement import choose, describe_nothing, describe_unknown
 from orrery.planning.rollup import Findings, RegionalState
 from orrery.planning.split import split
-from orrery.ports import Clock, Hub, Key
+from orrery.ports import Clock, Hub, HubEvent, Key
 from orrery.reconcile.assignment import Assignment, assignment_of
 from orrery.reconcile.dispatch import Dispatch
-from orrery.reconcile.fleet import Fleet
+from orrery.reconcile.fleet import Fleet, Member
 from orrery.reconcile.inventory import Inventory
-from orrery.reconcile.report import StatusWriter, timestamp
+from orrery.reconcile.report import BUG, StatusWriter, timestamp
 from orrery.reconcile.scope import Scope
+from orrery.reconcile.secrets import SecretReader
 from orrery.regional import RegionalDeployment
 from orrery.render.digest import spec_revision
 from orrery.render.variables import secret_references
@@ -43,16 +45,18 @@ class DeploymentReconciler:
         fleet: Fleet,
         inventory: Inventory,
         writer: StatusWriter,
+        secrets: SecretReader,
         clock: Clock,
         install: str,
     ) -> None:
         self._hub = hub
+        self._secrets = secrets
         self._fleet = fleet
         self._inventory = inventory
         self._writer = writer
         self._clock = clock
         self._install = install
-        self._dispatch = Dispatch(fleet, install)
+        self._dispatch = Dispatch(fleet, inventory, install)
 
     async def reconcile(self, key: Key, priority: Priority) -> Result:
         """Enforce the whole spec of *key*, reading the whole state."""
@@ -67,6 +71,8 @@ class DeploymentReconciler:
                 await phase(scope)
         except (InvalidSpec, NotYet) as error:
             scope.error = error
+        except Refused as error:
+            scope.error = NotYet(Reason.HUB_REFUSED, error.message, retry_after=60)
         wait = await self.report(scope)
         if wait is None and isinstance(scope.error, NotYet):
             wait = scope.error.retry_after
@@ -78,10 +84,7 @@ class DeploymentReconciler:
         if body is None:
             return
         scope = self._open(key, body, Priority.RESYNC)
-        message = (
-            "a bug in Orrery keeps it from working on this: the operator's log has the details"
-        )
-        scope.error = NotYet(Reason.INTERNAL_ERROR, message)
+        scope.error = NotYet(Reason.INTERNAL_ERROR, BUG)
         await self.report(scope)
 
     def _phases(self, scope: Scope) -> Sequence[Phase]:
@@ -95,6 +98,8 @@ class DeploymentReconciler:
                 self.choose_regions,
                 self.derive,
                 self.read_secrets,
+                self.render,
+                self.announce,
                 self.assign,
                 self.unassign,
             )
@@ -117,11 +122,12 @@ class DeploymentReconciler:
     async def choose_regions(self, scope: Scope) -> None:
         """Choose the regions that run it."""
         assert scope.deployment is not None
-        scope.choice = choose(scope.deployment.spec.placement, self._fleet.candidates())
+        placement, candidates = scope.deployment.spec.placement, self._fleet.candidates()
+        scope.choice = choose(placement, candidates)
         if not scope.choice.selected:
-            sentences = list(describe_unknown(scope.choice)) or ["spec.placement selects no region"]
+            unknown = describe_unknown(scope.choice) or (describe_nothing(placement, candidates),)
             reason = Reason.REGION_NOT_AVAILABLE if scope.choice.unknown else Reason.NO_REGION
-            raise NotYet(reason, "; ".join(sentences), retry_after=60)
+            raise NotYet(reason, "; ".join(unknown), retry_after=60)
 
     async def derive(self, scope: Scope) -> None:
         """Derive what each region runs."""
@@ -140,31 +146,56 @@ class DeploymentReconciler:
         wanted = sorted(
             {ref.secret for r in scope.regionals.values() for ref in secret_references(r)}
         )
-        found = {name: await self._hub.read_secret(scope.key.namespace, name) for name in wanted}
+        afresh = scope.priority is Priority.USER
+        found = {
+            name: await self._secrets.read(scope.key.namespace, name, afresh=afresh)
+            for name in wanted
+        }
         scope.secrets = {name: secret for name, secret in found.items() if secret is not None}
+
+    async def render(self, scope: Scope) -> None:
+        """Render what each region runs, once for regions that are alike.
+
+        The whole is refused when no region can run it.
+        """
+        made: list[tuple[RegionalDeployment, Member, Assignment | InvalidSpec | NotYet]] = []
+        for region, regional in scope.regionals.items():
+            member = self._fleet.member(region)
+            assert member is not None
+            known = next((m for r, o, m in made if regional.same_as(r) and member.alike(o)), None)
+            scope.assignments[region] = known or self._assignment(scope, member, regional)
+            if known is None:
+                made.append((regional, member, scope.assignments[region]))
+        refusals = [o for o in scope.assignments.values() if not isinstance(o, Assignment)]
+        if len(refusals) == len(scope.assignments) and len({r.message for r in refusals}) == 1:
+            raise refusals[0]
+
+    async def announce(self, scope: Scope) -> None:
+        """Name the regions in the status before anything is registered there for the first time.
+
+        Whoever comes after a crash, to find the object being deleted, would else not know where to
+        look for its jobs.
+        """
+        told = {region for continent in scope.before.continents for region in continent.regions}
+        if scope.assignments.keys() <= told | scope.states.keys():
+            return
+        for region in scope.assignments:
+            scope.states.setdefault(region, RegionalState())
+        await self._write(scope, at_once=True)
 
     async def assign(self, scope: Scope) -> None:
         """Give each open region what it should run, unless its list shows that it does."""
-        outcomes = {
-            region: self._assignment(scope, region, regional)
-            for region, regional in scope.regionals.items()
-        }
-        refusals = [outcome for outcome in outcomes.values() if isinstance(outcome, InvalidSpec)]
-        if len(refusals) == len(outcomes) and len({r.message for r in refusals}) == 1:
-            raise refusals[0]
-        for region, outcome in sorted(outcomes.items()):
+        for region, outcome in sorted(scope.assignments.items()):
             if isinstance(outcome, Assignment):
                 self._dispatch.give(scope, region, outcome)
             else:
                 self._dispatch.refuse(scope, region, outcome)
 
     def _assignment(
-        self, scope: Scope, region: str, regional: RegionalDeployment
-    ) -> Assignment | InvalidSpec:
-        """Render what *region* runs, or say why its class cannot: the other regions go on."""
+        self, scope: Scope, member: Member, regional: RegionalDeployment
+    ) -> Assignment | InvalidSpec | NotYet:
+        """Render what a region runs, or say why that cannot be: the other regions go on."""
         assert scope.deployment is not None
-        member = self._fleet.member(region)
-        assert member is not None
         try:
             return assignment_of(
                 regional,
@@ -174,7 +205,7 @@ class DeploymentReconciler:
                 region_class=member.region.spec.class_,
                 secrets=scope.secrets,
             )
-        except InvalidSpec as error:
+        except (InvalidSpec, NotYet) as error:
             return error
 
     async def abandon(self, scope: Scope) -> None:
@@ -197,7 +228,7 @@ class DeploymentReconciler:
         if not leaving or paused:
             return
         if not await self._confirmed(scope):
-            raise NotYet(Reason.PROGRESSING, "the object changed meanwhile", retry_after=1)
+            raise Conflict("ObjectChanged", "the object changed after the watch told of it")
         for region in leaving:
             self._dispatch.take_back(scope, region)
 
@@ -210,8 +241,9 @@ class DeploymentReconciler:
 
     async def report(self, scope: Scope) -> float | None:
         """Sum up and write the status, if it changed; return the seconds to wait otherwise."""
-        if scope.released:
-            return None
+        return None if scope.released else await self._write(scope)
+
+    async def _write(self, scope: Scope, *, at_once: bool = False) -> float | None:
         after = rollup.summarize(
             self._findings(scope),
             self._as_seen(scope),
@@ -221,7 +253,16 @@ class DeploymentReconciler:
         )
         if not rollup.differs_for_people(scope.before, after):
             return None
-        return await self._writer.write(scope.key, scope.metadata.uid, after)
+        wait = await self._writer.write(scope.key, scope.metadata.uid, after, at_once=at_once)
+        if wait is None:
+            told = news(scope.before.conditions, after.conditions)
+            scope.before = after
+            if told is not None:
+                event = HubEvent(
+                    scope.key, scope.metadata.uid, told.type, told.reason, told.message
+                )
+                await self._hub.emit_event(event)
+        return wait
 
     def _findings(self, scope: Scope) -> Findings:
         blocked = None

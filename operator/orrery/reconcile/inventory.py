@@ -22,6 +22,15 @@ class Inventory:
     def __init__(self) -> None:
         self._bodies: dict[Key, bytes] = {}
         self._signatures: dict[Key, Signature] = {}
+        self._versions: dict[Key, str] = {}
+        self._told: dict[Key, int] = {}
+        """When the watch last told of an object, gone ones included, as counted by `mark`."""
+        self._count = 0
+
+    def mark(self) -> int:
+        """Return a mark to take before a list is asked for."""
+        self._count += 1
+        return self._count
 
     def put(self, kind: Kind, body: Mapping[str, Any]) -> Key | None:
         """Remember *body*; return its key when it changed in a way that asks for a reconcile.
@@ -29,12 +38,8 @@ class Inventory:
         Our own status writes come back through the watch: they change nothing that counts here.
         """
         key = key_of(kind, body)
-        signature = _signature(body)
-        self._bodies[key] = orjson.dumps(_trimmed(body))
-        if self._signatures.get(key) == signature:
-            return None
-        self._signatures[key] = signature
-        return key
+        self._told[key] = self._count
+        return None if self._is_older(key, body) else self._take(key, body)
 
     def remove(self, kind: Kind, body: Mapping[str, Any]) -> Key:
         """Forget the very object that *body* was, and return its key.
@@ -42,26 +47,58 @@ class Inventory:
         The end of an object may be told after the beginning of another one of the same name.
         """
         key = key_of(kind, body)
+        self._told[key] = self._count
         held = self.get(key)
         if held is not None and held["metadata"].get("uid") == body["metadata"].get("uid"):
-            del self._bodies[key]
-            del self._signatures[key]
+            self._drop(key)
         return key
 
-    def replace_all(self, kind: Kind, bodies: Sequence[Document]) -> list[Key]:
-        """Take a full list as the truth; return the keys that changed, or are gone."""
-        listed = {key_of(kind, body) for body in bodies}
-        changed = [key for body in bodies if (key := self.put(kind, body)) is not None]
-        for key in [k for k in self.keys(kind) if k not in listed]:
-            del self._bodies[key]
-            self._signatures.pop(key, None)
+    def replace_all(self, kind: Kind, bodies: Sequence[Document], *, since: int) -> list[Key]:
+        """Take a full list as the truth; return the keys that changed, or are gone.
+
+        A list shows the hub as it was when its first page was read. What the watch has told since
+        the mark *since*, which was taken before that, stands.
+        """
+        listed = {key_of(kind, body): body for body in bodies}
+        told = {key for key, count in self._told.items() if count >= since}
+        changed = [key for key, body in listed.items() if key not in told and self._take(key, body)]
+        for key in [k for k in self.keys(kind) if k not in listed and k not in told]:
+            self._drop(key)
             changed.append(key)
+        self._told = {key: self._told[key] for key in told}
         return changed
 
     def get(self, key: Key) -> dict[str, Any] | None:
         """Return a fresh copy of an object, None when it is not known."""
         body = self._bodies.get(key)
         return None if body is None else orjson.loads(body)
+
+    def _take(self, key: Key, body: Mapping[str, Any]) -> Key | None:
+        signature = _signature(body)
+        self._bodies[key] = orjson.dumps(_trimmed(body))
+        self._versions[key] = str(body["metadata"].get("resourceVersion", ""))
+        if self._signatures.get(key) == signature:
+            return None
+        self._signatures[key] = signature
+        return key
+
+    def _drop(self, key: Key) -> None:
+        del self._bodies[key]
+        del self._signatures[key]
+        del self._versions[key]
+
+    def _is_older(self, key: Key, body: Mapping[str, Any]) -> bool:
+        """Tell whether *body* is an earlier state of the object than the one held.
+
+        The watch may lag behind a list. Versions of one object are numbers that grow: clients may
+        compare them since Kubernetes 1.35, and could before in all that keep their objects in etcd.
+        """
+        metadata = body["metadata"]
+        held = self._signatures.get(key)
+        if held is None or held[0] != metadata.get("uid"):
+            return False
+        version, known = str(metadata.get("resourceVersion", "")), self._versions[key]
+        return version.isdecimal() and known.isdecimal() and int(version) < int(known)
 
     def __contains__(self, key: Key) -> bool:
         return key in self._bodies

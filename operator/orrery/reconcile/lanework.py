@@ -15,9 +15,13 @@ from orrery.reconcile.assignment import Assignment
 from orrery.reconcile.fleet import Fleet, Member
 from orrery.reconcile.loop import guarded
 from orrery.reconcile.regional import Pass, converge
+from orrery.reconcile.report import BUG
 from orrery.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
+
+UNDER_WAY = frozenset({"Updating", "Degraded"})
+"""Phases in which something is bound to happen."""
 
 LOOK_AGAIN = 30.0
 """Seconds after which a job that is under way is looked at, should no event come."""
@@ -61,6 +65,7 @@ class LaneWork:
             clock=self._clock,
             telemetry=self._telemetry,
             report=lambda error: self._report(this, error),
+            on_bug=lambda: self._report_bug(this),
         )
 
     async def _work(self, member: Member, this: Pass) -> Result:
@@ -84,7 +89,7 @@ class LaneWork:
                 "DriftRepaired",
                 f"{this.region}: undid a change that somebody made there: {found}",
             )
-        return Again(LOOK_AGAIN) if after is not None and after.phase == "Updating" else Done()
+        return Again(LOOK_AGAIN) if after is not None and after.phase in UNDER_WAY else Done()
 
     def _finish(self, member: Member, this: Pass) -> None:
         """Take the work off the list, unless newer work came meanwhile."""
@@ -101,6 +106,8 @@ class LaneWork:
 
     def _store(self, this: Pass, before: RegionalState | None, after: RegionalState | None) -> None:
         """Keep what was seen; whoever sums it up hears of it when it differs."""
+        if not self._fleet.knows(this.key):
+            return  # The object went while the pass was under way.
         states = self._fleet.states(this.key)
         now = states.get(this.region)
         if after is None:
@@ -115,7 +122,8 @@ class LaneWork:
         states[this.region] = after
         stub = this.view.stub(this.key)
         drifted = stub is None or stub.stop or stub.job_modify_index != after.index
-        if after != before or (drifted and this.assignment is None):
+        held = member.held if (member := self._fleet.member(this.region)) else ()
+        if after != before or (drifted and this.assignment is None and this.key not in held):
             self._changed(this.key)
         if after.phase == "Failed" and (before is None or before.phase != "Failed"):
             reason = after.reason or Reason.UNHEALTHY
@@ -138,13 +146,20 @@ class LaneWork:
         """Show a refusal on the deployment; what will pass by itself is the region's to tell."""
         if not isinstance(error, Refused):
             return
+        if error.reason == Reason.JOB_REFUSED:
+            # Somebody may have deleted the namespace: it is created anew when it is missing.
+            this.view.namespaces_unsure = True
+            this.view.namespaces.discard(this.namespace)
+        self._fail(this, Reason(error.reason), error.message)
+
+    async def _report_bug(self, this: Pass) -> None:
+        """Show on the deployment that a pass failed for a reason that is ours."""
+        self._fail(this, Reason.INTERNAL_ERROR, BUG)
+
+    def _fail(self, this: Pass, reason: Reason, message: str) -> None:
         before = self._fleet.states(this.key).get(this.region)
         failed = replace(
-            before or this.state,
-            phase="Failed",
-            reason=Reason(error.reason),
-            message=error.message,
-            current=False,
+            before or this.state, phase="Failed", reason=reason, message=message, current=False
         )
         self._store(this, before, failed)
 

@@ -1,22 +1,25 @@
 """Reconcile a Region: check what it refers to, connect to its Nomad, report what is seen."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from orrery.api.base import Metadata
 from orrery.api.conditions import Reason
 from orrery.api.region import RegionStatus
+from orrery.api.regionclass import Driver
 from orrery.api.validation import ValidationFailure, validate_region, validate_region_class
 from orrery.engine.result import Again, Done, Result
-from orrery.errors import InvalidSpec, NotYet, OrreryError
+from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused
 from orrery.planning.region_status import RegionFacts, summarize_region
 from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind
 from orrery.reconcile.actor import RegionActor
 from orrery.reconcile.credentials import credentials
 from orrery.reconcile.fleet import Fleet, Member, drivers_of
 from orrery.reconcile.inventory import Inventory
-from orrery.reconcile.report import StatusWriter, timestamp
+from orrery.reconcile.report import BUG, StatusWriter, timestamp
+from orrery.telemetry import Telemetry
 
 RECHECK = 300.0
 """Seconds after which a region's Secret is read again: tokens and certificates rotate."""
@@ -53,6 +56,7 @@ class RegionReconciler:
         make_actor: ActorFactory,
         fleet_changed: Callable[[], None],
         clock: Clock,
+        telemetry: Telemetry,
         namespace: str,
     ) -> None:
         self._hub = hub
@@ -62,9 +66,19 @@ class RegionReconciler:
         self._make_actor = make_actor
         self._fleet_changed = fleet_changed
         self._clock = clock
+        self._telemetry = telemetry
         self._namespace = namespace
         self._credentials: dict[str, Credentials] = {}
         self._marks: dict[str, object] = {}
+
+    def take_stock(self) -> None:
+        """Count in every region, so that none is taken for gone before its first pass."""
+        for key in self._inventory.keys(Kind.REGION):
+            body = self._inventory.get(key)
+            assert body is not None
+            with suppress(ValidationFailure, InvalidSpec, NotYet):
+                member = self._fleet.put(validate_region(body))
+                member.drivers = self._drivers(member)
 
     async def reconcile(self, key: Key) -> Result:
         """Enforce the whole spec of *key*, reading the whole state."""
@@ -78,11 +92,22 @@ class RegionReconciler:
                 await phase(scope)
         except (InvalidSpec, NotYet) as error:
             scope.error = error
+        except Refused as error:
+            scope.error = NotYet(Reason.HUB_REFUSED, error.message, retry_after=60)
         self._tell_fleet(scope)
         wait = await self.report(scope)
         if wait is None:
             wait = scope.error.retry_after if isinstance(scope.error, NotYet) else RECHECK
         return Again(wait)
+
+    async def report_bug(self, key: Key) -> None:
+        """Say on the object that a pass failed for a reason that is ours."""
+        body = self._inventory.get(key)
+        if body is None:
+            return
+        scope = RegionScope(key, Metadata.model_validate(body["metadata"]), body)
+        scope.error = NotYet(Reason.INTERNAL_ERROR, BUG)
+        await self.report(scope)
 
     async def accept(self, scope: RegionScope) -> None:
         """Check the spec and count the region in."""
@@ -102,16 +127,7 @@ class RegionReconciler:
     async def find_class(self, scope: RegionScope) -> None:
         """Take the drivers from the class; one that vanishes leaves the last known ones."""
         member = _member(scope)
-        name = member.region.spec.class_
-        body = self._inventory.get(Key(Kind.REGION_CLASS, "", name))
-        if body is None:
-            message = f'spec.class: there is no RegionClass "{name}"'
-            raise NotYet(Reason.CLASS_NOT_FOUND, message, retry_after=30)
-        try:
-            member.drivers = drivers_of(validate_region_class(body))
-        except ValidationFailure as failure:
-            message = f'RegionClass "{name}": {failure}'
-            raise InvalidSpec(Reason.INVALID_SPEC, message) from failure
+        member.drivers = self._drivers(member)
 
     async def connect(self, scope: RegionScope) -> None:
         """Start an actor with the credentials of the Secret; other credentials, another actor."""
@@ -159,6 +175,18 @@ class RegionReconciler:
                 HubEvent(scope.key, scope.metadata.uid, kind, condition.reason, text)
             )
 
+    def _drivers(self, member: Member) -> Sequence[Driver]:
+        name = member.region.spec.class_
+        body = self._inventory.get(Key(Kind.REGION_CLASS, "", name))
+        if body is None:
+            message = f'spec.class: there is no RegionClass "{name}"'
+            raise NotYet(Reason.CLASS_NOT_FOUND, message, retry_after=30)
+        try:
+            return drivers_of(validate_region_class(body))
+        except ValidationFailure as failure:
+            message = f'RegionClass "{name}": {failure}'
+            raise InvalidSpec(Reason.INVALID_SPEC, message) from failure
+
     def _facts(self, scope: RegionScope) -> RegionFacts:
         member, error = scope.member, scope.error
         actor = member.actor if member else None
@@ -205,6 +233,7 @@ class RegionReconciler:
         self._credentials.pop(key.name, None)
         self._marks.pop(key.name, None)
         self._fleet_changed()
+        self._telemetry.forget_region(key.name)
         member = self._fleet.drop(key.name)
         if member is not None and member.actor is not None:
             await member.actor.stop()

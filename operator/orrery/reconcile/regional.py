@@ -15,6 +15,7 @@ from orrery.planning.drift import differences
 from orrery.planning.health import ENDED, judge
 from orrery.planning.protocol import Memory, Owner
 from orrery.planning.rollup import RegionalState
+from orrery.planning.room import describe_failure
 from orrery.ports import Allocation, Job, Key, RegionNomad, Submission
 from orrery.reconcile.assignment import Assignment
 from orrery.reconcile.decision import decide
@@ -40,6 +41,8 @@ class Pass:
     """Whether the job's variable is known to hold something."""
     repaired: tuple[str, ...] = ()
     """What somebody else had changed, after it was mended."""
+    corrected: bool = False
+    """Whether a secret that was there got another value: what failed may work now."""
     leftovers: bool = False
     """Whether the job's variable holds items that only older versions of the job read."""
     job: Job | None = None
@@ -54,9 +57,7 @@ async def converge(this: Pass) -> RegionalState | None:
         return await remove(this)
     for phase in (ensure_namespace, read_job, write_secrets, write_job):
         await phase(this)
-        if _holds(this.state):
-            return this.state
-    return await observe(this)
+    return this.state if this.state.reason is Reason.FOREIGN_JOB else await observe(this)
 
 
 async def ensure_namespace(this: Pass) -> None:
@@ -64,10 +65,7 @@ async def ensure_namespace(this: Pass) -> None:
     if this.namespace in this.view.namespaces:
         return
     async with this.view.creating_namespace:
-        if this.view.namespaces_unsure:
-            this.view.namespaces = set(await this.nomad.list_namespaces())
-            this.view.namespaces_unsure = False
-        if this.namespace in this.view.namespaces:
+        if await _has_namespace(this):
             return
         this.view.namespaces_unsure = True
         description = f"Namespace {this.key.namespace} of Orrery installation {this.owner.install}"
@@ -104,6 +102,7 @@ async def write_secrets(this: Pass) -> None:
     if not items and variable is not None:
         await this.nomad.delete_variable(this.namespace, path, expected_index=index)
     elif items != seen:
+        this.corrected = any(seen.get(name, value) != value for name, value in exact.items())
         await this.nomad.write_variable(this.namespace, path, items, expected_index=index)
 
 
@@ -119,6 +118,8 @@ async def write_job(this: Pass) -> None:
         digest=assignment.digest,
         generation=assignment.generation,
         memory=Memory(this.state.digest, this.state.index),
+        finished=this.state.finished,
+        asked_again=this.corrected,
     )
     match step:
         case protocol.Register(expected_index, repairs):
@@ -146,16 +147,18 @@ async def observe(this: Pass) -> RegionalState:
     """Judge how the job does; one that somebody else changed is left to the next write."""
     namespace, name = this.namespace, this.key.name
     job = await this.nomad.read_job(namespace, name)
-    if job is None or not protocol.owns(this.owner, job.meta):
+    if job is None:
+        this.view.note(this.key, None)
+        gone = replace(this.state, phase="Pending", index=0, reason=None, message=None)
+        return this.state if this.state.finished else gone
+    if not protocol.owns(this.owner, job.meta):
         this.view.note(this.key, job)
         return this.state if _holds(this.state) else replace(this.state, phase="Pending", index=0)
     allocations = await this.nomad.list_allocations(namespace, name)
     deployments = await this.nomad.list_deployments(namespace, name)
     this.view.note(this.key, job, running=_running(allocations))
     if this.state.index and job.job_modify_index != this.state.index:
-        return replace(this.state, phase="Updating")
-    if _holds(this.state):
-        return this.state
+        return replace(this.state, phase="Updating", reason=None, message=None)
     health = judge(
         job_type=str(job.document.get("Type", "service")),
         count=_count(job),
@@ -163,15 +166,27 @@ async def observe(this: Pass) -> RegionalState:
         allocations=allocations,
         deployments=deployments,
     )
+    if _holds(this.state):
+        return replace(this.state, ready=health.ready, desired=health.desired)
+    message = health.message
+    waiting = "" if message or _running(allocations) >= health.desired else await _no_room(this)
+    ill = health.phase in {"Failed", "Degraded"} or message is not None
     return replace(
         this.state,
         phase=health.phase,
         ready=health.ready,
         desired=health.desired,
         index=job.job_modify_index,
-        reason=Reason.UNHEALTHY if health.phase in {"Failed", "Degraded"} else None,
-        message=health.message if health.phase in {"Failed", "Degraded"} else None,
+        reason=Reason.NO_ROOM if waiting else Reason.UNHEALTHY if ill else None,
+        message=waiting or message,
     )
+
+
+async def _no_room(this: Pass) -> str:
+    """Say why instances wait for a place; empty when none does."""
+    failures = await this.nomad.placement_failures(this.namespace, this.key.name)
+    sentences = sorted({describe_failure(failure) for failure in failures.values()})
+    return f"instances find no place: {'; '.join(sentences)}" if sentences else ""
 
 
 async def remove(this: Pass) -> RegionalState | None:
@@ -181,7 +196,9 @@ async def remove(this: Pass) -> RegionalState | None:
     running = 0
     if job is not None and job.stop:
         running = _running(await this.nomad.list_allocations(namespace, name))
-    this.state = replace(this.state, phase="Stopping", desired=0, ready=running)
+    this.state = replace(
+        this.state, phase="Stopping", desired=0, ready=running, digest="", index=0, reason=None
+    )
     match protocol.next_removal(owner=this.owner, job=job, running=running):
         case protocol.Stop(index):
             assert job is not None
@@ -225,11 +242,18 @@ async def _register(this: Pass, assignment: Assignment, expected_index: int) -> 
 
 async def _delete_variable(this: Pass) -> None:
     path = names.variable_path(this.key.name)
-    if this.namespace not in this.view.namespaces:
+    if not await _has_namespace(this):
         return
     variable = await this.nomad.read_variable(this.namespace, path)
     if variable is not None:
         await this.nomad.delete_variable(this.namespace, path, expected_index=variable.modify_index)
+
+
+async def _has_namespace(this: Pass) -> bool:
+    if this.view.namespaces_unsure:
+        this.view.namespaces = set(await this.nomad.list_namespaces())
+        this.view.namespaces_unsure = False
+    return this.namespace in this.view.namespaces
 
 
 def _may_have_secrets(this: Pass) -> bool:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from orrery.api.base import Metadata
 from orrery.api.globaldeployment import GlobalDeployment, GlobalDeploymentStatus
 from orrery.engine.queue import Priority
-from orrery.errors import OrreryError
+from orrery.errors import InvalidSpec, NotYet, OrreryError
 from orrery.planning.placement import Choice
 from orrery.planning.rollup import RegionalState
 from orrery.ports import Key, Secret
+from orrery.reconcile.assignment import Assignment
 from orrery.regional import RegionalDeployment
 
 
@@ -27,5 +28,7 @@ class Scope:
     choice: Choice | None = None  # choose_regions
     regionals: Mapping[str, RegionalDeployment] = field(default_factory=dict)  # derive
     secrets: Mapping[str, Secret] = field(default_factory=dict)  # read_secrets
+    assignments: dict[str, Assignment | InvalidSpec | NotYet] = field(default_factory=dict)
+    # render
     released: bool = False  # release
     error: OrreryError | None = None  # whichever phase ended the pass

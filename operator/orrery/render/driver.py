@@ -1,21 +1,20 @@
 """Fill in a class's driver profile: a Nomad task driver, and its configuration with placeholders.
 
 Pure. A profile is the administrator's, the values are the user's, so values are filled in once
-and never read for placeholders again. ``{{word}}`` stands for a literal ``{word}``, and ``${...}``
-is Nomad's own.
+and never read for placeholders again. That it names known placeholders only, and lists alone, is
+checked when the class is read.
 
 A profile decides what it uses: one without ``{image}`` (a stand-in where no container engine
 exists) runs every image alike. Only credentials are refused where they have no place, since a
 private image would otherwise fail far from its cause.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from orrery import names
 from orrery.api.conditions import Reason
-from orrery.api.regionclass import DOCKER, Driver
+from orrery.api.regionclass import DOCKER, PLACEHOLDER, Driver
 from orrery.errors import InvalidSpec
 from orrery.regional import RegionalDeployment
 
@@ -23,8 +22,6 @@ REGISTRY_USERNAME_ENV: Final = "ORRERY_REGISTRY_USERNAME"
 REGISTRY_PASSWORD_ENV: Final = "ORRERY_REGISTRY_PASSWORD"  # noqa: S105 - a variable's name
 """Credentials reach the driver through the task's secrets, so that they never stand in the job."""
 
-_PLACEHOLDER: Final = re.compile(r"(?<!\$)(?:\{\{(?P<literal>\w+)\}\}|\{(?P<name>\w+)\})")
-_LISTS: Final = frozenset({"args", "ports"})
 _REGISTRY: Final = ("registryUsername", "registryPassword")
 
 _Value = str | list[str] | None
@@ -62,23 +59,23 @@ def fill_driver(
 
     An entry whose placeholder has no value is left out, and what is emptied by that with it.
     """
-    filler = _Filler(_values(regional), f'driver "{driver.name}" of class "{region_class}"')
     if regional.credentials_secret is not None and not placeholders(driver) & set(_REGISTRY):
         raise InvalidSpec(
             Reason.INVALID_SPEC,
-            f"spec.docker.credentialsSecretRef: {filler.source} takes no registry credentials "
-            "(its config has neither {registryUsername} nor {registryPassword})",
+            f'spec.docker.credentialsSecretRef: driver "{driver.name}" of class "{region_class}"'
+            " takes no registry credentials (its config has neither {registryUsername} nor"
+            " {registryPassword})",
         )
-    config = filler.fill(driver.config)
+    config = _Filler(_values(regional)).fill(driver.config)
     return config if isinstance(config, dict) else {}
 
 
 def placeholders(driver: Driver) -> frozenset[str]:
-    """Return the placeholders that *driver* uses, known ones or not."""
+    """Return the placeholders that *driver* uses."""
     return frozenset(
         match["name"]
         for text in _texts(driver.config)
-        for match in _PLACEHOLDER.finditer(text)
+        for match in PLACEHOLDER.finditer(text)
         if match["name"]
     )
 
@@ -103,11 +100,10 @@ def _literal(text: str) -> str:
 
 
 class _Filler:
-    """Walks a configuration and fills it in; *source* says in messages whose it is."""
+    """Walks a configuration and fills it in."""
 
-    def __init__(self, values: Mapping[str, _Value], source: str) -> None:
+    def __init__(self, values: Mapping[str, _Value]) -> None:
         self.values = values
-        self.source = source
 
     def fill(self, template: Any) -> Any:
         if isinstance(template, str):
@@ -136,38 +132,22 @@ class _Filler:
         return kept if kept or not template else _ABSENT
 
     def _text(self, template: str) -> Any:
-        whole = _PLACEHOLDER.fullmatch(template)
+        whole = PLACEHOLDER.fullmatch(template)
         if whole is not None and whole["name"]:
-            value = self._value(whole["name"])
+            value = self.values[whole["name"]]
             return _ABSENT if value is None else value
         texts: dict[str, str] = {}
-        for match in _PLACEHOLDER.finditer(template):
+        for match in PLACEHOLDER.finditer(template):
             if not (name := match["name"]):
                 continue
-            value = self._value(name)
-            if name in _LISTS:
-                raise InvalidSpec(
-                    Reason.INVALID_SPEC,
-                    f"{self.source} is misconfigured: {{{name}}} is a list and must stand alone, "
-                    f'not inside "{template}"',
-                )
+            value = self.values[name]
             if not isinstance(value, str):
                 return _ABSENT
             texts[name] = value
-        return _PLACEHOLDER.sub(
+        return PLACEHOLDER.sub(
             lambda match: f"{{{match['literal']}}}" if match["literal"] else texts[match["name"]],
             template,
         )
-
-    def _value(self, name: str) -> _Value:
-        if name not in self.values:
-            known = ", ".join(f"{{{known}}}" for known in sorted(self.values))
-            raise InvalidSpec(
-                Reason.INVALID_SPEC,
-                f"{self.source} is misconfigured: unknown placeholder {{{name}}}; "
-                f"known: {known} ({{{{{name}}}}} stands for the text itself)",
-            )
-        return self.values[name]
 
 
 def _texts(template: Any) -> Iterator[str]:

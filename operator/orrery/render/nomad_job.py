@@ -8,15 +8,12 @@ Lists that are empty are written as such: what a human adds there is drift.
 """
 
 from collections.abc import Sequence
-from itertools import count
 from typing import Any, Final
 
 from orrery import names
 from orrery.api.base import nanoseconds
-from orrery.api.conditions import Reason
 from orrery.api.globaldeployment import HealthCheck
 from orrery.api.regionclass import Driver
-from orrery.errors import InvalidSpec
 from orrery.ports import Document
 from orrery.regional import RegionalDeployment
 from orrery.render.driver import fill_driver
@@ -146,21 +143,11 @@ def _services(regional: RegionalDeployment) -> list[dict[str, Any]]:
 
 
 def _checks(checks: Sequence[HealthCheck], port: int) -> list[dict[str, Any]]:
-    numbers = count(1)
-    return [
-        _check(check, f"{check.type}-{next(numbers)}", position)
-        for position, check in enumerate(checks)
-        if check.port == port
-    ]
+    here = [check for check in checks if check.port == port]
+    return [_check(check, f"{check.type}-{number}") for number, check in enumerate(here, start=1)]
 
 
-def _check(check: HealthCheck, name: str, position: int) -> dict[str, Any]:
-    if check.type == "grpc":
-        raise InvalidSpec(
-            Reason.INVALID_SPEC,
-            f'spec.healthChecks[{position}].type: "grpc" is not possible: Nomad itself runs checks '
-            'of type "http" and "tcp" only',
-        )
+def _check(check: HealthCheck, name: str) -> dict[str, Any]:
     rendered: dict[str, Any] = {
         "Name": name,
         "Type": check.type,

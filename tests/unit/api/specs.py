@@ -200,6 +200,11 @@ BAD = [
         ("spec.healthChecks[0].path", "/", "tcp", "only type http"),
     ),
     Bad(
+        "check-by-grpc",
+        web(healthChecks=[{"port": 3000, "type": "grpc"}]),
+        ("spec.healthChecks[0].type", "grpc", "http", "tcp"),
+    ),
+    Bad(
         "interval",
         web(healthChecks=[{"port": 3000, "interval": "999ms"}]),
         ("spec.healthChecks[0].interval", "999ms", "at least 1s"),

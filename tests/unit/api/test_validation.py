@@ -1,6 +1,5 @@
 """Validation: good specs are read; a broken rule is told by field, value and what is allowed."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,10 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic.alias_generators import to_camel
 from tests.unit.api.specs import ARTICLE, BAD, GOOD, Bad, Spec, document, web
 
+from orrery.api.base import Metadata
 from orrery.api.problems import SHOWN_MOST
 from orrery.api.validation import (
     ValidationFailure,
@@ -89,6 +90,64 @@ def test_bad_name_is_refused_in_words(name: str, words: tuple[str, ...]) -> None
     assert [word for word in words if word not in str(failure.value)] == []
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        "annotations",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "finalizers",
+        "generation",
+        "labels",
+        "managedFields",
+        "resourceVersion",
+        "uid",
+    ],
+)
+def test_metadata_that_is_null_is_as_good_as_absent(field: str) -> None:
+    written = document(web())
+    written["metadata"][field] = None
+
+    assert validate_deployment(written) == validate_deployment(document(web()))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        pytest.param(
+            {"apiVersion": "orrery.dev/v1"},
+            ('apiVersion: "orrery.dev/v1" is not allowed, must be orrery.dev/v1alpha1',),
+            id="version",
+        ),
+        pytest.param({"kind": "Pod"}, ('kind: "Pod"', "must be GlobalDeployment"), id="kind"),
+        pytest.param({"metadata": None}, ("metadata: is required",), id="no-metadata"),
+        pytest.param({"metadata": {"name": None}}, ("metadata.name: is required",), id="no-name"),
+        pytest.param({"metadata": []}, ("metadata: []", "an object with the fields"), id="list"),
+        pytest.param(
+            {"metadata": {"name": "shop", "labels": ["a"]}},
+            ('metadata.labels: ["a"]', "an object whose values are text"),
+            id="labels",
+        ),
+        pytest.param(
+            {"metadata": {"name": "shop", "labels": {"a": 1}}},
+            ("metadata.labels.a: 1", "must be text (numbers"),
+            id="label",
+        ),
+        pytest.param(
+            {"metadata": {"name": "shop", "generation": "x"}},
+            ("metadata.generation", "must be a whole number"),
+            id="generation",
+        ),
+        pytest.param({"sepc": {}}, ("sepc: unknown field, did you mean spec?",), id="unknown"),
+    ],
+)
+def test_bad_envelope_is_refused_in_words(changed: dict[str, Any], words: tuple[str, ...]) -> None:
+    with pytest.raises(ValidationFailure) as failure:
+        validate_deployment({**document(web()), **changed})
+
+    assert [word for word in words if word not in str(failure.value)] == []
+
+
 def test_all_problems_are_named_at_once_and_sorted() -> None:
     spec = web(scaling={"count": -1}, docker={"image": "a b"}, ports=[{"port": 0}, {"port": 0}])
 
@@ -140,6 +199,13 @@ def test_null_is_as_good_as_absent() -> None:
     )
 
 
+def test_key_that_yaml_reads_as_a_number_is_text() -> None:
+    written = document(web())
+    written["metadata"]["labels"] = {2: "a", False: "b"}
+
+    assert validate_deployment(written).metadata.labels == {"2": "a", "false": "b"}
+
+
 def test_whole_number_may_be_written_with_a_point() -> None:
     assert validate_deployment(document(web(scaling={"count": 3.0}))).spec.scaling.count == 3
 
@@ -183,77 +249,28 @@ def test_status_with_reasons_is_read() -> None:
     assert found.continents[0].regions["fra"].index == 7
 
 
-def region(address: str = "https://nomad.fra.example:4646", **spec: Any) -> dict[str, Any]:
-    external = {"nomadAddress": address, "credentialsSecretRef": {"name": "fra"}}
-    return {
-        "metadata": {"name": "fra"},
-        "spec": {
-            "continent": "eu",
-            "class": "standard",
-            "controlPlane": {"management": "External", "external": external},
-            **spec,
-        },
-    }
-
-
-def test_region_is_read() -> None:
-    found = validate_region(region(location={"latitude": 50, "longitude": 8.68}))
-
-    assert found.spec.class_ == "standard"
-    assert found.spec.location is not None
-    assert found.spec.location.latitude == 50
-
-
-@pytest.mark.parametrize(
-    ("document", "words"),
-    [
-        pytest.param(
-            region("http://10.0.0.1:4646"), ("nomadAddress", "10.0.0.1", "loopback"), id="http"
-        ),
-        pytest.param(
-            region(location={"country": "de"}), ("location.country", "de", "ISO"), id="country"
-        ),
-        pytest.param(
-            region(location={"latitude": 91.5}),
-            ("latitude", "91.5", "from -90 to 90"),
-            id="latitude",
-        ),
-        pytest.param(
-            region(continent="e" * 33), ("spec.continent", "at most 32"), id="long-continent"
-        ),
-        pytest.param(
-            {**region(), "metadata": {"name": "r" * 33}},
-            ("metadata.name", "at most 32"),
-            id="long-name",
-        ),
-        pytest.param(
-            region(lifecycle="Active"), ("spec.lifecycle", "unknown field"), id="unbuilt-field"
-        ),
-    ],
-)
-def test_bad_region_is_refused_in_words(document: dict[str, Any], words: tuple[str, ...]) -> None:
-    with pytest.raises(ValidationFailure) as failure:
-        validate_region(document)
-
-    assert [word for word in words if word not in str(failure.value)] == []
-
-
-def test_two_drivers_of_one_name_are_refused() -> None:
-    driver = {"name": "docker", "nomadDriver": "docker", "config": {"image": "{image}"}}
-
-    with pytest.raises(ValidationFailure, match=r"drivers\[1\]: name \"docker\" is given twice"):
-        validate_region_class(
-            {"metadata": {"name": "standard"}, "spec": {"nomad": {"drivers": [driver, driver]}}}
-        )
-
-
+METADATA = {to_camel(name) for name in Metadata.model_fields}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
 )
 
 
-@given(field=st.sampled_from([*web(), "overrides", "placement", "env", "update"]), value=JSON)
-def test_whatever_is_written_is_read_or_refused(field: str, value: Any) -> None:
-    with suppress(ValidationFailure):
-        validate_deployment(document({**web(), field: value}))
+@given(
+    field=st.sampled_from([*web(), "overrides", "placement", "env", "update"]),
+    value=JSON,
+    metadata=st.dictionaries(st.sampled_from(sorted(METADATA)), JSON),
+)
+def test_whatever_is_written_is_read_or_refused_in_words(
+    field: str, value: Any, metadata: dict[str, Any]
+) -> None:
+    written = document({**web(), field: value})
+    written["metadata"] |= metadata
+
+    said = ""
+    try:
+        validate_deployment(written)
+    except ValidationFailure as failure:
+        said = str(failure)
+
+    assert "Input" not in said

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from tests import builders
 from tests.builders import a_class, a_deployment, a_region, endpoint, region_secret
 
 from orrery.adapters.memory import MemoryFactory, MemoryHub, MemoryNomad
 from orrery.errors import Refused
-from orrery.ports import Document, Kind, Lease, Secret
+from orrery.ports import Document, Key, Kind, Lease, Secret
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -25,8 +26,15 @@ class ReadableHub(MemoryHub):
         """The operator's, by its namespace."""
         self.closed_namespaces: set[str] = set()
         """Namespaces whose Secrets may not be read."""
+        self.closed_kinds: set[Kind] = set()
+        """Kinds that may not be read."""
+
+    async def read(self, key: Key) -> Document | None:
+        self._open(key.kind)
+        return await super().read(key)
 
     async def list_in(self, kind: Kind, namespace: str) -> Sequence[Document]:
+        self._open(kind)
         found = await self.list(kind)
         return [b for b in found if namespace in ("", b["metadata"].get("namespace", ""))]
 
@@ -41,6 +49,10 @@ class ReadableHub(MemoryHub):
         if namespace in self.closed_namespaces:
             raise Refused("HubForbidden", f"secrets in {namespace} are forbidden")
         return await super().read_secret(namespace, name)
+
+    def _open(self, kind: Kind) -> None:
+        if kind in self.closed_kinds:
+            raise Refused("HubForbidden", f"{kind} is forbidden")
 
 
 class Planet:
@@ -97,6 +109,11 @@ def a_deployment_seen(name: str = "shop", *, namespace: str = "team-a", **parts:
         **parts,
     }
     return with_status(a_deployment(name, namespace=namespace), **status)
+
+
+def a_continent(name: str, **spec: Any) -> dict[str, Any]:
+    """Make a Continent."""
+    return {**builders.a_continent(name), "spec": spec}
 
 
 def a_condition(kind: str, status: str, reason: str, message: str) -> dict[str, Any]:

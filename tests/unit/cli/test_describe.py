@@ -4,10 +4,18 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.cli.hubs import NOW, a_condition, a_deployment_seen, a_region_seen
+from tests.unit.cli.hubs import (
+    NOW,
+    ReadableHub,
+    a_condition,
+    a_continent,
+    a_deployment_seen,
+    a_region_seen,
+)
 
-from orrery.cli.describe import EVENTS_SHOWN, as_json, description, fold
+from orrery.cli.describe import EVENTS_SHOWN, as_json, continent_of, description, fold
 from orrery.cli.output import WIDTH, rendered
+from orrery.ports import Kind
 
 HEALTHY = {"phase": "Healthy", "ready": "3/3", "revision": "aa11"}
 FAILED = {"phase": "Failed", "ready": "0/3", "revision": "bb22", "message": "image not found"}
@@ -134,6 +142,29 @@ def test_region_shows_what_is_known_of_it() -> None:
         "\n"
         "no recent events\n"
     )
+
+
+def test_region_shows_its_names_for_people_and_its_place() -> None:
+    body = a_region_seen("fra")
+    body["spec"] |= {"displayName": "Frankfurt", "location": {"country": "DE", "city": "Frankfurt"}}
+
+    text = rendered(*description(body, [], NOW, a_continent("eu", displayName="Europe")))
+
+    assert text.startswith(
+        "Region fra (Frankfurt): Open\n  continent eu (Europe), class standard, Frankfurt, DE\n"
+    )
+
+
+async def test_continent_is_read_for_a_region_only_and_need_not_be_readable() -> None:
+    hub = ReadableHub()
+    hub.apply(Kind.CONTINENT, a_continent("eu", displayName="Europe"))
+
+    found = await continent_of(hub, a_region_seen("fra"))
+    assert found
+    assert found["spec"] == {"displayName": "Europe"}
+    assert await continent_of(hub, a_deployment_seen()) is None
+    hub.closed_kinds.add(Kind.CONTINENT)
+    assert await continent_of(hub, a_region_seen("fra")) is None
 
 
 def test_a_hundred_regions_fit_the_width() -> None:

@@ -52,6 +52,14 @@ def test_list_is_unpacked(tmp_path: Path) -> None:
     assert [m.kind for m in read_manifests(str(tmp_path))] == ["A", "B"]
 
 
+def test_date_is_text_as_it_is_for_kubectl(tmp_path: Path) -> None:
+    written(tmp_path, a_yaml="day: 2026-03-01\nmoment: 2026-03-01T12:00:00Z\nnumber: 7\n")
+
+    (manifest,) = read_manifests(str(tmp_path))
+
+    assert manifest.document == {"day": "2026-03-01", "moment": "2026-03-01T12:00:00Z", "number": 7}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -78,10 +86,19 @@ def test_missing_file_and_empty_folder_are_told(tmp_path: Path) -> None:
 
 
 def test_files_without_a_deployment_say_what_they_hold() -> None:
-    others = [Manifest("f", {"kind": "Secret"}), Manifest("f", {})]
+    others = [
+        Manifest("f", {"kind": "Secret", "apiVersion": "v1"}),
+        Manifest("f", {"kind": "GlobalDeployment", "apiVersion": "orrery.dev/v1"}),
+        Manifest("f", {}),
+    ]
 
-    with pytest.raises(InvalidSpec, match=r"f: holds no GlobalDeployment .* but \?, Secret"):
+    with pytest.raises(InvalidSpec) as refused:
         deployments_in(others, "f")
+
+    assert refused.value.message == (
+        "f: holds no GlobalDeployment of orrery.dev/v1alpha1, but GlobalDeployment of"
+        " orrery.dev/v1, Secret of v1, a document without a kind"
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,6 +111,12 @@ def test_namespace_of_a_manifest(own: str, given: bool, expected: str) -> None: 
     placed = in_namespace(Manifest("f", {"metadata": metadata}), "team-a", given=given)
 
     assert placed.namespace == expected
+
+
+def test_metadata_that_is_no_object_is_left_to_validation() -> None:
+    manifest = Manifest("f", {"metadata": "shop"})
+
+    assert in_namespace(manifest, "team-a", given=False) == manifest
 
 
 def test_two_namespaces_are_refused() -> None:

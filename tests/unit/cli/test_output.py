@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from orrery.cli.output import WIDTH, Branch, age, count, line, printable, rendered, table
 
@@ -52,7 +53,35 @@ def test_last_column_is_folded() -> None:
 def test_tables_fit_the_width(rows: list[tuple[str, str, str, str]]) -> None:
     text = rendered(table(("NAMESPACE", "NAME", "READY", "STATUS"), rows))
 
-    assert max(map(len, text.splitlines())) <= WIDTH
+    assert max(map(cell_len, text.splitlines())) <= WIDTH
+
+
+HEADINGS = ("CONTINENT", "REGION", "PHASE", "NOMAD", "MACHINES", "LAST SEEN")
+LETTERS = "abcdef"
+LENGTHS = st.lists(st.integers(0, 300), min_size=1, max_size=len(LETTERS))
+
+
+@pytest.mark.parametrize("width", [None, 200, 40], ids=str)
+@given(lengths=LENGTHS)
+@example(lengths=[59, 52, 3, 4, 22])
+def test_every_text_of_a_table_is_shown_whatever_the_width(
+    width: int | None, lengths: list[int]
+) -> None:
+    row = [letter * length for letter, length in zip(LETTERS, lengths, strict=False)]
+
+    text = rendered(table(HEADINGS[: len(row)], [row]), terminal=width is not None, width=width)
+
+    assert [text.count(letter) for letter in LETTERS[: len(row)]] == lengths
+
+
+def test_long_names_are_folded_and_the_rest_stays_on_one_line() -> None:
+    row = ("n" * 59, "m" * 52, "4/4", "True", "healthy in 4 regions")
+
+    lines = rendered(table(("NAMESPACE", "NAME", "REGIONS", "READY", "STATUS"), [row])).splitlines()
+
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[0].split() == ["NAMESPACE", "NAME", "REGIONS", "READY", "STATUS"]
+    assert lines[1].split()[2:] == ["4/4", "True", "healthy", "in", "4", "regions"]
 
 
 @given(st.text())

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.builders import a_deployment
+from tests.builders import a_class, a_deployment, a_region
 from tests.unit.cli.hubs import Planet, a_deployment_seen, a_secret_manifest
 
 from orrery.api.regionclass import DOCKER
@@ -54,6 +54,11 @@ async def apply(planet: Planet, **spec: Any) -> None:
         )
         nomad.writes.clear()
     planet.hub.writes.clear()
+
+
+def a_region_of(name: str, region_class: str) -> dict[str, Any]:
+    body = a_region(name)
+    return {**body, "spec": {**body["spec"], "class": region_class}}
 
 
 def actions(forecast: Forecast) -> dict[str, str]:
@@ -152,7 +157,8 @@ async def test_unknown_region_is_a_note_while_others_go_on() -> None:
     forecast = await foreseen(Planet(fra="eu"), placement={"regions": ["fra", "frb"]})
 
     assert actions(forecast) == {"fra": "create"}
-    assert forecast.notes == ('region "frb" is not available; did you mean "fra"?',)
+    (note,) = forecast.notes
+    assert 'region "frb" is not available; did you mean "fra"?' in note
 
 
 @pytest.mark.parametrize(
@@ -174,6 +180,9 @@ async def test_unknown_region_is_a_note_while_others_go_on() -> None:
             id="missing-secret",
         ),
         pytest.param(
+            {"driver": "firecracker"}, 'has no driver "firecracker"; it has', id="unknown-driver"
+        ),
+        pytest.param(
             {"overrides": [{"name": "o", "regions": ["was"], "scaling": {"count": 2}}]},
             'override "o" names region "was", which the placement does not select',
             id="override-elsewhere",
@@ -190,12 +199,33 @@ async def test_what_keeps_everything_from_being_registered(
     assert exit_code([forecast]) == 255
 
 
-async def test_unknown_driver_is_in_the_way() -> None:
-    forecast = await foreseen(Planet(fra="eu"), driver="firecracker")
+async def test_unknown_driver_is_in_the_way_of_one_region() -> None:
+    planet = Planet(fra="eu", par="eu")
+    vm = {"name": "firecracker", "nomadDriver": "firecracker", "config": {}}
+    planet.hub.apply(Kind.REGION_CLASS, a_class("vms", drivers=[vm]))
+    planet.hub.apply(Kind.REGION, a_region_of("par", "vms"))
 
-    assert actions(forecast) == {"fra": "blocked"}
+    forecast = await foreseen(planet, driver="firecracker")
+
+    assert actions(forecast) == {"fra": "blocked", "par": "create"}
     assert 'has no driver "firecracker"' in forecast.outcomes["fra"].notes[0]
     assert exit_code([forecast]) == 255
+
+
+async def test_class_that_is_not_valid_is_in_the_way_of_its_regions_only() -> None:
+    planet = Planet(fra="eu", par="eu")
+    typo = {"name": "docker", "nomadDriver": "docker", "config": {"image": "{imgae}"}}
+    planet.hub.apply(Kind.REGION_CLASS, a_class("typo", drivers=[typo]))
+    planet.hub.apply(Kind.REGION, a_region_of("par", "typo"))
+
+    forecast = await foreseen(planet)
+
+    assert actions(forecast) == {"fra": "create", "par": "blocked"}
+    assert (
+        forecast.outcomes["par"]
+        .notes[0]
+        .startswith('RegionClass "typo": spec.nomad.drivers[0].config.image: "{imgae}"')
+    )
 
 
 async def test_secret_in_the_same_files_counts_as_applied() -> None:
@@ -211,17 +241,57 @@ async def test_secret_in_the_same_files_counts_as_applied() -> None:
 async def test_secrets_that_may_not_be_read_are_a_note() -> None:
     planet = Planet(fra="eu")
     planet.hub.closed_namespaces.add("team-a")
+    private = {"image": "registry.example/shop:1", "credentialsSecretRef": {"name": "pull"}}
 
-    forecast = await foreseen(planet, env=SECRET_ENV)
+    forecast = await foreseen(planet, env=SECRET_ENV, docker=private)
 
     assert actions(forecast) == {"fra": "create"}
-    assert forecast.notes[0].startswith('Secret "db" was not checked: ')
+    assert [note.partition(": ")[0] for note in forecast.notes] == [
+        'Secret "db" was not checked',
+        'Secret "pull" was not checked',
+    ]
 
 
-async def test_paused_deployment_says_so() -> None:
-    forecast = await foreseen(Planet(fra="eu"), paused=True)
+async def test_paused_deployment_changes_nothing_and_says_so() -> None:
+    planet = Planet(fra="eu", par="eu")
+    await apply(planet)
+    planet.hub.apply(Kind.GLOBAL_DEPLOYMENT, a_deployment_seen())
 
+    forecast = await foreseen(
+        planet, paused=True, placement={"regions": ["fra"]}, scaling={"count": 7}
+    )
+
+    assert actions(forecast) == {"fra": "nothing", "par": "nothing"}
     assert forecast.notes == ("spec.paused is true: nothing is written until it is false",)
+    assert exit_code([forecast]) == 0
+
+
+async def test_paused_deployment_still_says_what_is_wrong_with_it() -> None:
+    forecast = await foreseen(Planet(fra="eu"), paused=True, env=SECRET_ENV)
+
+    assert 'Secret "db" does not exist' in forecast.problems[0]
+    assert exit_code([forecast]) == 255
+
+
+async def test_paused_region_changes_nothing_and_says_so() -> None:
+    planet = Planet(fra="eu", par="eu", was="na")
+    await apply(planet)
+    planet.hub.apply(Kind.GLOBAL_DEPLOYMENT, a_deployment_seen())
+    for name in ("par", "was"):
+        planet.hub.apply(Kind.REGION, a_region(name, paused=True))
+
+    changed = await foreseen(planet, placement={"regions": ["fra", "par"]}, scaling={"count": 7})
+
+    assert actions(changed) == {"fra": "update", "par": "nothing", "was": "nothing"}
+    expected = ("spec.paused of the region is true: nothing is written there until it is false",)
+    assert {changed.outcomes[name].notes for name in ("par", "was")} == {expected}
+
+
+async def test_plan_into_paused_regions_only_changes_nothing() -> None:
+    planet = Planet(fra="eu")
+    planet.hub.apply(Kind.REGION, a_region("fra", paused=True))
+
+    assert exit_code([await foreseen(planet)]) == 0
 
 
 def test_string_data_of_a_secret_wins() -> None:

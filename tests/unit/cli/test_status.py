@@ -4,7 +4,13 @@ import json
 
 import pytest
 from tests.builders import a_region
-from tests.unit.cli.hubs import NOW, ReadableHub, a_deployment_seen, a_region_seen
+from tests.unit.cli.hubs import (
+    NOW,
+    ReadableHub,
+    a_continent,
+    a_deployment_seen,
+    a_region_seen,
+)
 
 from orrery.cli.hub import Target
 from orrery.cli.status import as_json, look, planet_text
@@ -41,6 +47,31 @@ async def test_planet_in_a_few_lines() -> None:
         "NAMESPACE  NAME  REGIONS  READY  STATUS\n"
         "team-a     shop  3/3      True   healthy in 3 regions\n"
     )
+
+
+async def test_names_for_people_stand_behind_the_names() -> None:
+    hub = ReadableHub()
+    hub.apply(Kind.CONTINENT, a_continent("eu", displayName="Europe"))
+    hub.apply(Kind.REGION, a_region("fra", displayName="Frankfurt"))
+    hub.apply(Kind.REGION, a_region("par", displayName="par"))
+
+    planet = await look(hub, TEAM_A)
+
+    _, _, _, first, second, *_ = planet_text(planet, NOW, place="team-a").splitlines()
+    assert first.startswith("eu (Europe)  fra (Frankfurt)  Pending")
+    assert second.startswith("             par              Pending")
+    (continent,) = as_json(planet, NOW)["continents"]
+    assert continent["displayName"] == "Europe"
+    assert [r["displayName"] for r in continent["regions"]] == ["Frankfurt", "par"]
+
+
+async def test_continents_that_may_not_be_read_are_shown_by_their_name() -> None:
+    hub = a_hub()
+    hub.closed_kinds.add(Kind.CONTINENT)
+
+    planet = await look(hub, TEAM_A)
+
+    assert [c["displayName"] for c in as_json(planet, NOW)["continents"]] == ["as", "eu", "na"]
 
 
 async def test_all_namespaces_are_shown_when_asked_for() -> None:
@@ -104,6 +135,7 @@ async def test_json_holds_the_same() -> None:
     assert [c["name"] for c in document["continents"]] == ["as", "eu", "na"]
     assert document["continents"][1]["regions"][1] == {
         "name": "par",
+        "displayName": "par",
         "phase": "Unreachable",
         "nomadVersion": "2.0.6",
         "machines": 2,

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from orrery.engine.schedule import RESYNC_SHARE, Priority, Schedule
+from orrery.engine.schedule import PATIENT_SHARE, Priority, Schedule
 
 KEYS = st.sampled_from("abcdefgh")
 PRIORITIES = st.sampled_from(list(Priority))
@@ -114,13 +114,21 @@ def test_a_swept_key_that_a_user_changes_goes_first() -> None:
     assert taken(schedule) == ["c", "a", "b"]
 
 
+def test_news_of_the_world_come_between_users_and_sweeps() -> None:
+    schedule: Schedule[str] = Schedule()
+    for priority in reversed(Priority):
+        schedule.add(priority.name, now=0, priority=priority)
+
+    assert taken(schedule) == ["USER", "NEWS", "RESYNC"]
+
+
 def test_a_sweep_gets_its_share_while_users_keep_changing_things() -> None:
     schedule: Schedule[str] = Schedule()
     schedule.add("swept", now=0, priority=Priority.RESYNC)
     changes = (f"change-{n}" for n in itertools.count())
 
     order = []
-    for _ in range(RESYNC_SHARE):
+    for _ in range(PATIENT_SHARE):
         schedule.add(next(changes), now=0, priority=Priority.USER)
         schedule.add(next(changes), now=0, priority=Priority.USER)
         order.append(schedule.take(0))

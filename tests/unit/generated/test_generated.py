@@ -1,5 +1,6 @@
 """What is generated is committed as it is generated."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,16 @@ def test_every_reason_is_explained_under_an_anchor() -> None:
 
     assert [reason for reason in Reason if f"\n## {reason}\n\n" not in page] == []
     assert documented_members(ConditionType).keys() == set(ConditionType)
+
+
+def test_every_reason_says_what_it_means_and_then_what_to_do() -> None:
+    silent = [
+        reason
+        for reason, text in documented_members(Reason).items()
+        if not re.search(r"\. \S", text)
+    ]
+
+    assert silent == []
 
 
 def test_check_names_what_is_out_of_date_and_writes_nothing(tmp_path: Path) -> None:

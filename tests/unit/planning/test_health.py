@@ -58,7 +58,10 @@ def deployment(version: int = 1, status: str = "successful", text: str = "") -> 
             Health("Degraded", 1, 2, "exit 1"),
             id="one-died-later",
         ),
-        pytest.param([], [], Health("Degraded", 0, 2), id="nothing-found-a-place"),
+        pytest.param([], [], Health("Updating", 0, 2), id="not-scheduled-yet"),
+        pytest.param(
+            [], [deployment()], Health("Degraded", 0, 2), id="nothing-is-left-of-a-success"
+        ),
         pytest.param(
             [alloc(), alloc(), alloc(status="complete", desired="stop")],
             [deployment()],

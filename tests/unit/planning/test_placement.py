@@ -13,6 +13,7 @@ from orrery.planning.placement import (
     UnknownContinent,
     UnknownRegion,
     choose,
+    describe_nothing,
     describe_unknown,
 )
 
@@ -62,8 +63,8 @@ def test_an_unknown_region_is_reported_and_the_known_ones_go_on() -> None:
     assert choice.selected == ("was",)
     assert choice.unknown == (UnknownRegion("frra", "fra"), UnknownRegion("moon", None))
     assert describe_unknown(choice) == (
-        'region "frra" is not available; did you mean "fra"?',
-        'region "moon" is not available',
+        'spec.placement.regions: region "frra" is not available; did you mean "fra"?',
+        'spec.placement.regions: region "moon" is not available; there are: fra, par, was',
     )
 
 
@@ -78,7 +79,40 @@ def test_a_continent_without_regions_selects_nothing_and_is_reported() -> None:
 
     assert choice.selected == ("was",)
     assert choice.unknown_continents == (UnknownContinent("eur", "eu"),)
-    assert describe_unknown(choice) == ('no region is in continent "eur"; did you mean "eu"?',)
+    assert describe_unknown(choice) == (
+        'spec.placement.continents: no region is in continent "eur"; did you mean "eu"?',
+    )
+
+
+@pytest.mark.parametrize(
+    ("placement", "said"),
+    [
+        pytest.param(
+            {"regionSelector": {"matchLabels": {"tier": "none"}}},
+            'spec.placement.regionSelector: "tier=none" matches no region; labels of regions: ',
+            id="selector",
+        ),
+        pytest.param(
+            {
+                "continents": ["eu"],
+                "regionSelector": {"matchExpressions": [{"key": "x", "operator": "Exists"}]},
+            },
+            'spec.placement.regionSelector: "x" matches no region in continents eu; labels',
+            id="selector-in-a-continent",
+        ),
+        pytest.param(
+            {"regions": ["fra"], "excludeRegions": ["fra"]},
+            "spec.placement.excludeRegions: fra is all that would be selected",
+            id="excluded",
+        ),
+    ],
+)
+def test_a_placement_that_selects_nothing_says_why(placement: dict[str, object], said: str) -> None:
+    asked = Placement.model_validate(placement)
+
+    assert choose(asked, REGIONS).selected == ()
+    assert describe_nothing(asked, REGIONS).startswith(said)
+    assert describe_nothing(asked, []) == "spec.placement: there is no region yet, create a Region"
 
 
 @given(

@@ -134,11 +134,6 @@ def test_memory_that_contradicts_itself_after_overrides_is_refused() -> None:
         )
 
 
-def test_a_system_deployment_has_no_count() -> None:
-    with pytest.raises(InvalidSpec, match=r"spec\.scaling\.count: 3 is not possible"):
-        split_spec(type="SYSTEM", scaling={"count": 3})
-
-
 def test_explain_shows_value_and_source_of_every_field_and_no_secret() -> None:
     was = split_spec(
         scaling={"count": 3},

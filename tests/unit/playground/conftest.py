@@ -1,14 +1,14 @@
 """Fixtures of the playground's unit tests."""
 
-import asyncio
+from pathlib import Path
 
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
-def no_implicit_loop() -> None:
-    """Keep pytest-asyncio from asking for a main loop, which asyncio then makes and nobody closes.
-
-    Garbage collection would report it in the middle of some other test.
-    """
-    asyncio.set_event_loop(None)
+@pytest.fixture
+def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a machine with nothing on PATH, nothing cached, nothing named."""
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    monkeypatch.delenv("ORRERY_NOMAD", raising=False)

@@ -1,8 +1,8 @@
-"""Paths of the Kubernetes API."""
+"""What is asked of the Kubernetes API: paths, and strict validation."""
 
 import pytest
 
-from orrery.playground.kubeapi import collection, object_path
+from orrery.playground.kubeapi import apply_options, collection, object_path
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,7 @@ def test_an_object_stands_in_its_collection() -> None:
     assert object_path(manifest) == (
         "/apis/orrery.dev/v1alpha1/namespaces/team-a/globaldeployments/shop"
     )
+
+
+def test_what_is_applied_is_validated_strictly() -> None:
+    assert apply_options("me")["fieldValidation"] == "Strict"

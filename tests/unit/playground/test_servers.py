@@ -1,5 +1,6 @@
 """Finding servers: the order of places, versions, and what is said when one is missing."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,7 @@ from orrery.playground.servers import (
     require_nomad,
 )
 
-
-@pytest.fixture(autouse=True)
-def bare_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing on PATH, nothing cached, nothing named."""
-    monkeypatch.setenv("PATH", str(tmp_path / "path"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
-    monkeypatch.delenv("ORRERY_NOMAD", raising=False)
+pytestmark = pytest.mark.usefixtures("bare_machine")
 
 
 def program(path: Path, says: str) -> Path:
@@ -123,6 +117,27 @@ async def test_a_failed_build_leaves_nothing_and_shows_the_compiler(tmp_path: Pa
     assert [path.name for path in (tmp_path / "cache/orrery/bin").iterdir()] == [".lock"]
 
 
+async def test_of_two_builders_one_builds_and_the_other_says_that_it_waits(tmp_path: Path) -> None:
+    waiting = tmp_path / "waiting"
+    go = program(tmp_path / "path/go", "")
+    go.write_text(FAKE_GO.replace("shift\n", SLOW.format(tmp_path=tmp_path), 1))
+
+    def said(line: str) -> None:
+        if line.startswith("waiting for another build to finish"):
+            waiting.touch()
+
+    async with asyncio.timeout(30):
+        first, second = await asyncio.gather(provide(ETCD, said), provide(ETCD, said))
+
+    assert first == second
+    assert (tmp_path / "builds").read_text() == "one\n"
+
+
+SLOW = """
+echo one >> {tmp_path}/builds
+while [ ! -e {tmp_path}/waiting ]; do /bin/sleep 0.05; done
+shift
+"""
 FAKE_GO = """#!/bin/sh
 if [ "$1" = env ]; then echo go1.25.0; exit 0; fi
 shift
@@ -140,7 +155,30 @@ def test_nomad_is_found_where_it_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     found = find_nomad()
 
     assert found
-    assert (found.path, found.version) == (named, "2.0.6")
+    assert (found.path, found.version) == (named, "2.0.6-dev")
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        pytest.param("Nomad v2.0.3", "Nomad 2.0.3 is too old", id="old"),
+        pytest.param("Nomad v2.0.4-beta.1", "Nomad 2.0.4-beta.1 is too old", id="before-release"),
+        pytest.param("Nomad v3.0.0", "Nomad 3.0.0 is too new", id="new"),
+        pytest.param("Nomad", "does not tell its version", id="no-version"),
+    ],
+)
+def test_unsupported_nomad_is_refused_at_once_with_a_remedy(
+    tmp_path: Path, says: str, words: str
+) -> None:
+    path = program(tmp_path / "path/nomad", f"{says}\nBuildDate 2026-01-01T00:00:00Z")
+
+    with pytest.raises(PrerequisiteMissing) as refused:
+        find_nomad()
+
+    assert refused.value.message.startswith(f"{path}")
+    assert words in refused.value.message
+    assert "Supported Nomad: oldest 2.0.4" in refused.value.message
+    assert "or use simulated regions with --nomad simulated" in refused.value.message
 
 
 def test_a_missing_nomad_names_its_vendor_and_the_alternative() -> None:

@@ -1,11 +1,10 @@
 """What a playground remembers survives being written and read; directories are told apart."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from orrery.playground.failures import WrongState
+from orrery.playground.failures import PrerequisiteMissing, WrongState
 from orrery.playground.lifecycle import Options, down, up, with_region
 from orrery.playground.processes import Process
 from orrery.playground.state import HubKind, Layout, NomadKind, RegionRecord, State
@@ -62,14 +61,44 @@ def test_one_command_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-async def test_a_directory_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
-    thesis = tmp_path / "thesis.txt"
-    thesis.write_text("years of work")
+FOREIGN = [
+    pytest.param(["thesis.txt"], id="a-file"),
+    pytest.param(["logs/a.log", "src/main.tf", "regions/data.csv"], id="a-project"),
+    pytest.param(["state.json", "hub/data.csv"], id="a-state-of-something-else"),
+    pytest.param([".lock", "regions/data.csv"], id="a-lock-of-something-else"),
+]
+
+
+@pytest.mark.parametrize("files", FOREIGN)
+async def test_a_directory_of_somebody_else_is_left_alone(tmp_path: Path, files: list[str]) -> None:
+    for name in files:
+        write(tmp_path / name)
 
     with pytest.raises(WrongState, match="is not empty and holds no playground"):
         await up(Options(directory=tmp_path))
+    with pytest.raises(WrongState):
+        await down(tmp_path)
 
-    assert os.listdir(tmp_path) == ["thesis.txt"]  # noqa: PTH208 - one call, in an async test
+    assert files_in(tmp_path) == sorted(files)
+
+
+@pytest.mark.usefixtures("bare_machine")
+async def test_a_directory_that_was_a_playground_may_be_one_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(PrerequisiteMissing):
+            await up(Options(directory=tmp_path / "mine"))
+        write(tmp_path / "mine" / "logs" / "etcd.log")
+
+    assert files_in(tmp_path / "mine") == [".lock", "logs/etcd.log"]
+
+
+def write(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("years of work")
+
+
+def files_in(directory: Path) -> list[str]:
+    return sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file())
 
 
 async def test_down_without_a_playground_says_how_to_start_one(tmp_path: Path) -> None:

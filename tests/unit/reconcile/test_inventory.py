@@ -37,7 +37,7 @@ def test_full_list_ends_objects_whose_deletion_was_never_told() -> None:
     inventory = Inventory()
     inventory.put(KIND, stored())
 
-    changed = inventory.replace_all(KIND, [])
+    changed = inventory.replace_all(KIND, [], since=inventory.mark())
 
     assert changed == [SHOP]
     assert SHOP not in inventory

@@ -135,13 +135,6 @@ def test_health_checks_decide_the_update_and_restart_only_with_a_grace_period() 
     assert group(render())["Update"]["HealthCheck"] == "task_states"
 
 
-def test_a_grpc_check_is_refused_by_its_field() -> None:
-    checks = [{"port": 80, "type": "tcp"}, {"port": 3000, "type": "grpc"}]
-
-    with pytest.raises(InvalidSpec, match=r'spec\.healthChecks\[1\]\.type: "grpc"'):
-        render(type="WEB", healthChecks=checks, **PORTS)
-
-
 def test_canaries_promote_themselves_and_a_bad_version_is_reverted() -> None:
     update = group(render(update={"canary": 1, "maxParallel": 2, "minHealthyTime": "3s"}))["Update"]
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import looptime
-from tests.fakes.mortal import Fate, Ledger, Life
+from tests.fakes.mortal import Fate, Ledger, Life, Remote
 from tests.fakes.world import World
 
 from orrery.adapters.memory import MemoryHub, MemoryNomad
@@ -97,7 +97,10 @@ class MortalWorld(World):
         self.life = Life(ledger)
         self.deaths = 0
         self._replacing = asyncio.Lock()
-        super().__init__(MemoryHub(), {name: MemoryNomad(name) for name in regions})
+        hub = MemoryHub(latency=0.005, lag=0.02)
+        super().__init__(hub, {name: MemoryNomad(name) for name in regions})
+        for nomad in self.regions.values():
+            nomad.latency = 0.01
         self.furnish()
         self._immortal = {asyncio.current_task()}
         self._keeper = asyncio.create_task(self._keep_alive(), name="keeper")
@@ -158,7 +161,7 @@ class MortalWorld(World):
                         found.append(f"{key}: index {told['index']} of {region} is really {index}")
         return tuple(found)
 
-    def sees(self, target: str, remote: object) -> Any:
+    def sees(self, target: str, remote: Remote) -> Any:
         """Show a remote as the living operator sees it."""
         return self.life.sees(target, remote)
 

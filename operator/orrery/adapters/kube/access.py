@@ -24,15 +24,7 @@ USER_AGENT = f"orrery (python {sys.version_info.major}.{sys.version_info.minor})
 CONNECT_WITHIN = 5.0
 """Seconds for a new connection."""
 
-_UNREADABLE = (
-    ConfigException,
-    YAMLError,
-    OSError,
-    AttributeError,
-    KeyError,
-    TypeError,
-    ValueError,
-)
+_NO_KUBECONFIG = (YAMLError, AttributeError, KeyError, TypeError, ValueError)
 """What the library raises for a file that is none of what it expects."""
 
 
@@ -53,10 +45,16 @@ class HubSource:
                 )
             else:
                 await _load_file(self._path(), self.context, configuration)
-        except _UNREADABLE as error:
-            where = self.kubeconfig or "the pod's service account"
-            raise InvalidSpec("KubeconfigInvalid", f"kubeconfig: '{where}': {error}") from error
+        except (ConfigException, OSError) as error:
+            raise self._invalid(str(error)) from error
+        except _NO_KUBECONFIG as error:
+            what = "this is no kubeconfig, which is YAML with clusters, users and contexts"
+            raise self._invalid(what) from error
         return HubAccess(configuration)
+
+    def _invalid(self, why: str) -> InvalidSpec:
+        where = self.kubeconfig or "the pod's service account"
+        return InvalidSpec("KubeconfigInvalid", f"kubeconfig: '{where}': {why}")
 
     def _path(self) -> str:
         path = Path(self.kubeconfig or USER_KUBECONFIG).expanduser()

@@ -12,7 +12,7 @@ import orjson
 
 from orrery.adapters.kube.access import HubAccess, HubSource
 from orrery.adapters.kube.replies import UNREACHABLE, Reply, error_of
-from orrery.errors import Unreachable
+from orrery.errors import InvalidSpec, Unreachable
 
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
@@ -120,7 +120,10 @@ class HubConnection:
     async def _open(self) -> aiohttp.ClientSession:
         async with self._opening:
             if self._session is None:
-                self._access = await self._source.load()
+                try:
+                    self._access = await self._source.load()
+                except InvalidSpec as error:
+                    raise Unreachable(UNREACHABLE, error.message) from error
                 self._session = self._access.open_session()
             return self._session
 

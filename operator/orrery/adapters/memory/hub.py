@@ -1,5 +1,6 @@
 """An API server in memory: objects with resource versions, generations, finalizers, deletion."""
 
+import asyncio
 import copy
 import itertools
 from collections import Counter
@@ -13,9 +14,14 @@ Observer = Callable[[Kind, str | None, Mapping[str, Any]], None]
 
 
 class MemoryHub:
-    """An API server in memory: the port `Hub`, and what users do to it."""
+    """An API server in memory: the port `Hub`, and what users do to it.
 
-    def __init__(self) -> None:
+    Each call takes *latency* seconds; the watch tells of a change *lag* seconds after it.
+    """
+
+    def __init__(self, *, latency: float = 0.0, lag: float = 0.0) -> None:
+        self.latency = latency
+        self.lag = lag
         self.objects: dict[Key, dict[str, Any]] = {}
         self.secrets: dict[tuple[str, str], Secret] = {}
         self.events: list[HubEvent] = []
@@ -58,18 +64,23 @@ class MemoryHub:
 
     async def read(self, key: Key) -> Document | None:
         """Read one object."""
+        await asyncio.sleep(self.latency)
         return copy.deepcopy(self.objects.get(key))
 
     async def list(self, kind: Kind) -> Sequence[Document]:
-        """List all objects of *kind*."""
-        return [copy.deepcopy(body) for key, body in self.objects.items() if key.kind is kind]
+        """List all objects of *kind*, as they are when the list is asked for."""
+        found = [copy.deepcopy(body) for key, body in self.objects.items() if key.kind is kind]
+        await asyncio.sleep(self.latency)
+        return found
 
     async def read_secret(self, namespace: str, name: str) -> Secret | None:
         """Read a Secret."""
+        await asyncio.sleep(self.latency)
         return self.secrets.get((namespace, name))
 
     async def write_status(self, key: Key, uid: str, status: Document) -> None:
         """Replace the status of the very object with *uid*."""
+        await asyncio.sleep(self.latency)
         held = self._held(key, uid)
         self.writes["status"] += 1
         if held.get("status") != status:
@@ -77,6 +88,7 @@ class MemoryHub:
 
     async def add_finalizer(self, key: Key, uid: str, finalizer: str) -> None:
         """Add *finalizer*."""
+        await asyncio.sleep(self.latency)
         held = self._held(key, uid)
         finalizers = held["metadata"].setdefault("finalizers", [])
         if finalizer not in finalizers:
@@ -86,6 +98,7 @@ class MemoryHub:
 
     async def remove_finalizer(self, key: Key, uid: str, finalizer: str) -> None:
         """Remove *finalizer*; the object goes with the last one."""
+        await asyncio.sleep(self.latency)
         if key not in self.objects or self.objects[key]["metadata"]["uid"] != uid:
             return
         held = self._held(key, uid)
@@ -98,6 +111,7 @@ class MemoryHub:
 
     async def emit_event(self, event: HubEvent) -> None:
         """Record an event."""
+        await asyncio.sleep(self.latency)
         self.writes["event"] += 1
         self.events.append(event)
 
@@ -116,5 +130,14 @@ class MemoryHub:
         self._tell(key.kind, "DELETED", self.objects.pop(key))
 
     def _tell(self, kind: Kind, event_type: str, body: Mapping[str, Any]) -> None:
-        if self.observer is not None:
-            self.observer(kind, event_type, copy.deepcopy(dict(body)))
+        if self.observer is None:
+            return
+        news = kind, event_type, copy.deepcopy(dict(body))
+        if self.lag:
+            asyncio.get_running_loop().call_later(self.lag, self._tell_late, self.observer, news)
+        else:
+            self.observer(*news)
+
+    def _tell_late(self, observer: Observer, news: tuple[Kind, str, dict[str, Any]]) -> None:
+        if observer is self.observer:
+            observer(*news)

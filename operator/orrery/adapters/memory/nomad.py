@@ -10,9 +10,9 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
+from orrery.adapters.memory.jobs import HeldJob, count_of, essence
 from orrery.api.conditions import Reason
 from orrery.errors import Conflict, OutcomeUnknown, Refused, Unreachable
 from orrery.nomad_version import check_version
@@ -25,33 +25,14 @@ from orrery.ports import (
     Job,
     JobDeployment,
     JobList,
-    JobStub,
     Node,
+    PlacementFailure,
     PlanResult,
     RegionEvent,
     RegionNomad,
     Submission,
     Variable,
 )
-
-_SILENT_FIELDS = frozenset({"UI", "Version", "JobModifyIndex", "ModifyIndex", "Status", "Stable"})
-
-
-@dataclass(slots=True)
-class _Held:
-    """One job with its history."""
-
-    versions: list[dict[str, Any]] = field(default_factory=list)
-    submissions: dict[int, Submission] = field(default_factory=dict)
-    deployments: list[JobDeployment] = field(default_factory=list)
-    index: int = 0
-    healthy: bool = True
-    started: int = 0
-    """Instances ever started: grows with each destructive update."""
-
-    @property
-    def current(self) -> dict[str, Any]:
-        return self.versions[-1]
 
 
 class MemoryNomad:
@@ -60,6 +41,10 @@ class MemoryNomad:
     def __init__(self, name: str = "region", *, nodes: Sequence[Node] | None = None) -> None:
         self.name = name
         self.dark = False
+        self.full = False
+        """Whether new jobs find no place."""
+        self.latency = 0.0
+        """Seconds that each call takes."""
         self.lose_replies = 0
         """Writes that will be applied while their reply is lost."""
         self.version = "2.0.6"
@@ -79,9 +64,9 @@ class MemoryNomad:
                 memory_mb=8192,
             ),
         )
-        self._jobs: dict[tuple[str, str], _Held] = {}
+        self._jobs: dict[tuple[str, str], HeldJob] = {}
         self._raft = itertools.count(10)
-        self._subscribers: set[asyncio.Queue[EventBatch]] = set()
+        self._subscribers: set[asyncio.Queue[EventBatch | None]] = set()
 
     def job(self, namespace: str, job_id: str) -> dict[str, Any] | None:
         """Look at a job from outside, as a test or an operator of the region does."""
@@ -110,9 +95,14 @@ class MemoryNomad:
 
     def edit(self, namespace: str, job_id: str, **changes: Any) -> None:
         """Change a job by hand, beside Orrery."""
-        held = self._jobs.setdefault((namespace, job_id), _Held())
+        held = self._jobs.setdefault((namespace, job_id), HeldJob())
         before = held.versions[-1] if held.versions else {"ID": job_id, "Namespace": namespace}
         self._commit(namespace, job_id, held, {**before, **changes}, None)
+
+    def break_streams(self) -> None:
+        """Break the connections of all event streams."""
+        for queue in self._subscribers:
+            queue.put_nowait(None)
 
     def forget(self, namespace: str, job_id: str) -> None:
         """Purge a job by hand, beside Orrery."""
@@ -121,24 +111,24 @@ class MemoryNomad:
 
     async def leader(self) -> str:
         """Answer the light probe."""
-        self._read("leader")
+        await self._read("leader")
         return "127.0.0.1:4647"
 
     async def agent(self) -> AgentFacts:
         """Say version and name; refused when the version is not supported."""
-        self._read("agent")
+        await self._read("agent")
         check_version(self.version)
         return AgentFacts(self.version, self.name)
 
     async def list_jobs(self) -> JobList:
         """List all jobs."""
-        self._read("list_jobs")
-        stubs = [self._stub(ns, job_id, held) for (ns, job_id), held in self._jobs.items()]
+        await self._read("list_jobs")
+        stubs = [held.stub(ns, job_id) for (ns, job_id), held in self._jobs.items()]
         return JobList(next(self._raft), stubs)
 
     async def read_job(self, namespace: str, job_id: str) -> Job | None:
         """Read one job."""
-        self._read("read_job")
+        await self._read("read_job")
         held = self._jobs.get((namespace, job_id))
         if held is None:
             return None
@@ -155,15 +145,15 @@ class MemoryNomad:
 
     async def read_submission(self, namespace: str, job_id: str, version: int) -> Submission | None:
         """Read what was submitted with a version."""
-        self._read("read_submission")
+        await self._read("read_submission")
         held = self._jobs.get((namespace, job_id))
         return held.submissions.get(version) if held else None
 
     async def plan_job(self, document: Document) -> PlanResult:
         """Say whether a register would change anything."""
-        self._read("plan_job")
+        await self._read("plan_job")
         held = self._jobs.get((document["Namespace"], document["ID"]))
-        same = held is not None and _essence(held.current) == _essence(document)
+        same = held is not None and essence(held.current) == essence(document)
         kind = "None" if same else "Edited" if held else "Added"
         return PlanResult(held.index if held else 0, {"Type": kind}, {}, {}, "")
 
@@ -171,7 +161,7 @@ class MemoryNomad:
         self, document: Document, *, expected_index: int, submission: Submission
     ) -> None:
         """Register under compare-and-set."""
-        self._reachable()
+        await self._arrive()
         namespace, job_id = document["Namespace"], document["ID"]
         if namespace not in self.namespaces:
             raise Refused(
@@ -182,14 +172,14 @@ class MemoryNomad:
         if expected_index != index:
             raise Conflict("JobModifyIndex", f"expected {expected_index}, the job is at {index}")
         self.writes["register"] += 1
-        held = held or self._jobs.setdefault((namespace, job_id), _Held())
-        if not held.versions or _essence(held.current) != _essence(document):
+        held = held or self._jobs.setdefault((namespace, job_id), HeldJob())
+        if not held.versions or essence(held.current) != essence(document):
             self._commit(namespace, job_id, held, dict(document), submission)
         self._reply()
 
     async def purge_job(self, namespace: str, job_id: str) -> None:
         """Remove a job."""
-        self._reachable()
+        await self._arrive()
         self.writes["purge"] += 1
         self._jobs.pop((namespace, job_id), None)
         self._publish(namespace, job_id, "JobDeregistered", next(self._raft))
@@ -197,7 +187,7 @@ class MemoryNomad:
 
     async def list_allocations(self, namespace: str, job_id: str) -> Sequence[Allocation]:
         """List the instances of the current version."""
-        self._read("list_allocations")
+        await self._read("list_allocations")
         held = self._jobs.get((namespace, job_id))
         if held is None or held.current.get("Stop"):
             return ()
@@ -205,49 +195,57 @@ class MemoryNomad:
         status = "running" if held.healthy else "failed"
         return [
             Allocation(f"a{n}", version, status, "run", held.healthy, "n1")
-            for n in range(_count(held.current))
+            for n in range(count_of(held.current))
         ]
 
     async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
         """List deployments, newest first."""
-        self._read("list_deployments")
+        await self._read("list_deployments")
         held = self._jobs.get((namespace, job_id))
         return tuple(reversed(held.deployments)) if held else ()
 
+    async def placement_failures(
+        self, namespace: str, job_id: str
+    ) -> Mapping[str, PlacementFailure]:
+        """Say that everything finds a place, unless *full* is set."""
+        await self._read("placement_failures")
+        waits = self.full and (namespace, job_id) in self._jobs
+        return {"instances": PlacementFailure(1, 1, {"memory": 1}, {})} if waits else {}
+
     async def list_nodes(self) -> Sequence[Node]:
         """List the machines."""
-        self._read("list_nodes")
+        await self._read("list_nodes")
         return tuple(self._nodes)
 
     async def list_namespaces(self) -> frozenset[str]:
         """List the namespaces."""
-        self._read("list_namespaces")
+        await self._read("list_namespaces")
         return frozenset(self.namespaces)
 
     async def create_namespace(self, name: str, description: str) -> None:  # noqa: ARG002 - the port
         """Create a namespace; nobody reads its description here."""
-        self._reachable()
+        await self._arrive()
         self.writes["namespace"] += 1
         self.namespaces.add(name)
         self._reply()
 
     async def read_variable(self, namespace: str, path: str) -> Variable | None:
         """Read a variable."""
-        self._read("read_variable")
+        await self._read("read_variable")
         return self.variables.get((namespace, path))
 
     async def write_variable(
         self, namespace: str, path: str, items: Mapping[str, str], *, expected_index: int
     ) -> None:
         """Write a variable under compare-and-set."""
-        self._expect(namespace, path, expected_index)
+        await self._expect(namespace, path, expected_index)
         self.writes["variable"] += 1
         self.variables[namespace, path] = Variable(path, next(self._raft), dict(items))
         self._reply()
 
     async def delete_variable(self, namespace: str, path: str, *, expected_index: int) -> None:
         """Delete a variable under compare-and-set."""
-        self._expect(namespace, path, expected_index)
+        await self._expect(namespace, path, expected_index)
         self.writes["variable"] += 1
         del self.variables[namespace, path]
         self._reply()
@@ -255,8 +253,8 @@ class MemoryNomad:
     @asynccontextmanager
     async def events(self, *, index: int) -> AsyncIterator[AsyncIterator[EventBatch]]:  # noqa: ARG002 - the port
         """Open the event stream, from now."""
-        self._read("events")
-        queue: asyncio.Queue[EventBatch] = asyncio.Queue()
+        await self._read("events")
+        queue: asyncio.Queue[EventBatch | None] = asyncio.Queue()
         self._subscribers.add(queue)
         try:
             yield self._stream(queue)
@@ -266,82 +264,45 @@ class MemoryNomad:
     async def close(self) -> None:
         """Close nothing: there are no connections."""
 
-    async def _stream(self, queue: asyncio.Queue[EventBatch]) -> AsyncIterator[EventBatch]:
+    async def _stream(self, queue: asyncio.Queue[EventBatch | None]) -> AsyncIterator[EventBatch]:
         while True:
             batch = await queue.get()
             self._reachable()
+            if batch is None:
+                raise Unreachable(Reason.REGION_UNREACHABLE, "the event stream broke")
             yield batch
 
     def _commit(
         self,
         namespace: str,
         job_id: str,
-        held: _Held,
+        held: HeldJob,
         document: dict[str, Any],
         submission: Submission | None,
     ) -> None:
-        held.index = next(self._raft)
-        if not held.versions or _runs(held.current) != _runs(document):
-            held.started += _count(document)
-        held.versions.append(document | {"JobModifyIndex": held.index})
-        version = len(held.versions) - 1
-        if submission is not None:
-            held.submissions[version] = submission
-        held.healthy = not _image(document).endswith(":bad")
-        self._deploy(held, version)
+        held.commit(document, submission, self._raft)
         self._publish(namespace, job_id, "JobRegistered", held.index)
-
-    def _deploy(self, held: _Held, version: int) -> None:
-        count = _count(held.current)
-        if held.healthy:
-            done = JobDeployment(f"d{version}", version, "successful", "ok", count, count, 0)
-            held.deployments.append(done)
-            return
-        healthy = [d.job_version for d in held.deployments if d.status == "successful"]
-        back = f" - rolling back to job version {healthy[-1]}" if healthy else ""
-        why = f"Failed due to unhealthy allocations{back}"
-        held.deployments.append(
-            JobDeployment(f"d{version}", version, "failed", why, count, 0, count)
-        )
-        if healthy:
-            held.index = next(self._raft)
-            held.versions.append(
-                held.versions[healthy[-1]] | {"JobModifyIndex": held.index, "Stop": False}
-            )
-            held.submissions[version + 1] = held.submissions[healthy[-1]]
-            held.healthy = True
-            self._deploy(held, version + 1)
-
-    def _stub(self, namespace: str, job_id: str, held: _Held) -> JobStub:
-        stop = bool(held.current.get("Stop"))
-        count = 0 if stop else _count(held.current)
-        return JobStub(
-            namespace=namespace,
-            id=job_id,
-            job_modify_index=held.index,
-            status="dead" if stop else "running",
-            stop=stop,
-            meta=held.current.get("Meta") or {},
-            running=count if held.healthy else 0,
-            failed=0 if held.healthy else count,
-            queued=0,
-        )
 
     def _publish(self, namespace: str, job_id: str, kind: str, index: int) -> None:
         event = RegionEvent("Job", kind, namespace, job_id, index)
         for queue in self._subscribers:
             queue.put_nowait(EventBatch(index, (event,)))
 
-    def _expect(self, namespace: str, path: str, expected_index: int) -> None:
-        self._reachable()
+    async def _expect(self, namespace: str, path: str, expected_index: int) -> None:
+        await self._arrive()
         held = self.variables.get((namespace, path))
         index = held.modify_index if held else 0
         if expected_index != index:
             raise Conflict("VariableIndex", f"expected {expected_index}, it is at {index}")
 
-    def _read(self, call: str) -> None:
-        self._reachable()
+    async def _read(self, call: str) -> None:
+        await self._arrive()
         self.reads[call] += 1
+
+    async def _arrive(self) -> None:
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        self._reachable()
 
     def _reachable(self) -> None:
         if self.dark:
@@ -362,30 +323,3 @@ class MemoryFactory:
     def connect(self, credentials: Credentials) -> RegionNomad:
         """Return the region at the endpoint."""
         return self._regions[credentials.endpoint]
-
-
-def _essence(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what makes no new version of a job."""
-    kept = {k: v for k, v in document.items() if k not in _SILENT_FIELDS}
-    return {"Stop": False, **kept}
-
-
-def _runs(document: Mapping[str, Any]) -> tuple[object, ...]:
-    """Name what instances are replaced for."""
-    task = _task(document)
-    return (document.get("Meta"), task.get("Config"), task.get("Env"), task.get("Resources"))
-
-
-def _task(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    groups = document.get("TaskGroups") or [{}]
-    tasks = groups[0].get("Tasks") or [{}]
-    first: Mapping[str, Any] = tasks[0]
-    return first
-
-
-def _image(document: Mapping[str, Any]) -> str:
-    return str((_task(document).get("Config") or {}).get("image", ""))
-
-
-def _count(document: Mapping[str, Any]) -> int:
-    return sum(int(group.get("Count") or 0) for group in document.get("TaskGroups") or ())

@@ -33,6 +33,7 @@ from orrery.ports import (
     JobDeployment,
     JobList,
     Node,
+    PlacementFailure,
     PlanResult,
     RegionNomad,
     Submission,
@@ -183,6 +184,14 @@ class NomadClient:
         call = Call(f"list the deployments of {_job(namespace, job_id)}")
         target = job_path(namespace, job_id, "/deployments")
         return await self._read(call, target, translate.deployments)
+
+    async def placement_failures(
+        self, namespace: str, job_id: str
+    ) -> Mapping[str, PlacementFailure]:
+        """Say why instances of a job wait for a place, by task group; empty when none waits."""
+        call = Call(f"list the evaluations of {_job(namespace, job_id)}")
+        target = job_path(namespace, job_id, "/evaluations")
+        return await self._read(call, target, translate.waiting)
 
     async def list_nodes(self) -> Sequence[Node]:
         """List the machines of the region with their resources."""

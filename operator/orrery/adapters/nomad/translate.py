@@ -126,6 +126,12 @@ def deployments(rows: list[Any]) -> list[JobDeployment]:
     return [_deployment(row, (row.get("TaskGroups") or {}).values()) for row in newest_first]
 
 
+def waiting(rows: list[Any]) -> dict[str, PlacementFailure]:
+    """Read from a job's evaluations what the blocked one, there is one at most, waits for."""
+    blocked = [row.get("FailedTGAllocs") or {} for row in rows if row["Status"] == "blocked"]
+    return {g: _placement_failure(metric) for failed in blocked for g, metric in failed.items()}
+
+
 def nodes(rows: list[Any]) -> list[Node]:
     """Read the machines; what is reserved for the machine itself is not counted."""
     return [
