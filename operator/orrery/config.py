@@ -45,6 +45,8 @@ class Config:
     """Between two sweeps over everything, and between two full lists of a region."""
     probe_seconds: float = 5.0
     """Between two probes of a region's leader."""
+    deletion_wait_seconds: float = 86_400.0
+    """How long a deleted object waits for regions that do not answer, before they only remember."""
     log_format: LogFormat = "text"
     """text: fields as key=value; json: one object per line."""
     log_level: LogLevel = "info"
@@ -59,6 +61,7 @@ class Config:
         _within("health-port", self.health_port, 0, HIGHEST_PORT)
         _within("resync-seconds", self.resync_seconds, 1, 86_400)
         _within("probe-seconds", self.probe_seconds, 0.1, 300)
+        _within("deletion-wait-seconds", self.deletion_wait_seconds, 1, 31_536_000)
         _one_of("log-format", self.log_format, get_args(LogFormat))
         _one_of("log-level", self.log_level, get_args(LogLevel))
 

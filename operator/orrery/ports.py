@@ -311,6 +311,9 @@ class Hub(Protocol):
     async def list(self, kind: Kind) -> Sequence[Document]:
         """List all objects of *kind* in all namespaces."""
 
+    async def is_leaving(self, kind: Kind) -> bool:
+        """Tell whether the definition of *kind* is being deleted, with all objects of it."""
+
     async def read_secret(self, namespace: str, name: str) -> Secret | None:
         """Read a Secret, None when it does not exist."""
 

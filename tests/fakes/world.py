@@ -24,8 +24,16 @@ TENANT = "orrery-team-a"
 class World:
     """A hub, regions, and the controller between them."""
 
-    def __init__(self, hub: MemoryHub, regions: Mapping[str, MemoryNomad]) -> None:
+    def __init__(
+        self,
+        hub: MemoryHub,
+        regions: Mapping[str, MemoryNomad],
+        *,
+        config: Config | None = None,
+    ) -> None:
         self.hub = hub
+        self.config = config or Config()
+        self.clock = LoopClock()
         self.regions = regions
         self.controller = self.make_controller()
 
@@ -109,8 +117,8 @@ class World:
         controller = Controller(
             hub=self.sees("hub", self.hub),
             nomad=MemoryFactory(nomads),
-            clock=LoopClock(),
-            config=Config(),
+            clock=self.clock,
+            config=self.config,
             telemetry=Telemetry(),
             random=Random(7),
         )
@@ -124,10 +132,11 @@ async def a_world(
     *,
     hub: MemoryHub | None = None,
     nomad: Callable[[str], MemoryNomad] = MemoryNomad,
+    config: Config | None = None,
 ) -> AsyncIterator[World]:
     """Run a world whose regions exist and are open."""
     hub = hub or MemoryHub(latency=0.005, lag=0.02)
-    world = World(hub, {name: nomad(name) for name in regions})
+    world = World(hub, {name: nomad(name) for name in regions}, config=config)
     for region in world.regions.values():
         region.latency = 0.01
     world.furnish()

@@ -9,7 +9,7 @@ from tests.fakes.world import TENANT, a_world
 from orrery.adapters.memory import MemoryHub
 from orrery.ports import Secret
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(noop_cycles=0)
 
 
 async def test_deployment_is_registered_in_every_region_it_names() -> None:

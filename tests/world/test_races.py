@@ -12,7 +12,7 @@ from orrery.adapters.memory import MemoryNomad
 from orrery.errors import Refused
 from orrery.ports import Kind
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(noop_cycles=0)
 
 SECOND = {"image": "registry.example/shop:2"}
 ENV = [{"name": "KEY", "secretRef": {"name": "keys", "key": "key"}}]

@@ -6,7 +6,7 @@ from tests.fakes.world import TENANT, a_world
 
 from orrery.ports import Key, Kind, Secret
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(noop_cycles=0)
 
 
 def region_key(name: str) -> Key:

@@ -11,7 +11,7 @@ from orrery.engine.queue import Priority
 from orrery.errors import Unreachable
 from orrery.ports import Allocation, Key, Kind
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(noop_cycles=0)
 
 MANY = [f"r{number:02}" for number in range(20)]
 """More than are looked at side by side."""

@@ -10,7 +10,7 @@ from orrery.adapters.memory import MemoryNomad
 from orrery.errors import Refused, Unreachable
 from orrery.ports import AgentFacts, Allocation, Key, Kind, Secret
 
-pytestmark = pytest.mark.looptime
+pytestmark = pytest.mark.looptime(noop_cycles=0)
 
 FRA = Key(Kind.REGION, "", "fra")
 BAD = {"image": "registry.example/shop:bad"}

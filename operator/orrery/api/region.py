@@ -126,6 +126,31 @@ class Orphans(StatusModel):
     """The first ten, as namespace/name."""
 
 
+class Tombstone(StatusModel):
+    """A GlobalDeployment that was deleted while the region did not answer: its job is stopped on return."""
+
+    namespace: Annotated[str, Field(max_length=63)]
+    """Namespace of the deleted object."""
+
+    name: Annotated[str, Field(max_length=63)]
+    """Name of the deleted object."""
+
+    uid: Annotated[str, Field(max_length=63)]
+    """Identity of the deleted object: a job of a later one of that name is left alone."""
+
+    revision: Annotated[str, Field(max_length=64)] = ""
+    """Digest of the job that was last left in the region."""
+
+    index: int = 0
+    """JobModifyIndex of that job."""
+
+    time: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+    """When Orrery stopped waiting for the region."""
+
+
+TOMBSTONES_MAX: Final = 500
+"""More than these are not remembered: deleted objects wait for the region instead."""
+
 RegionPhase = Literal["Pending", "Open", "Unreachable"]
 
 
@@ -160,6 +185,12 @@ class RegionStatus(StatusModel):
     orphans: Orphans | None = None
     """Jobs of this install without an owner, when there are any."""
 
+    tombstones: Annotated[
+        list[Tombstone],
+        Field(max_length=TOMBSTONES_MAX, json_schema_extra=list_map("uid")),
+    ] = []
+    """Deployments that were deleted while the region did not answer."""
+
 
 class Region(Model):
     """A place of the world with its own Nomad, which keeps working when everything above it is gone."""
@@ -190,4 +221,4 @@ DEFINITION: Final = Definition(
     ),
 )
 
-__all__ = ["DEFINITION", "Region", "RegionName", "RegionSpec", "RegionStatus"]
+__all__ = ["DEFINITION", "Region", "RegionName", "RegionSpec", "RegionStatus", "Tombstone"]

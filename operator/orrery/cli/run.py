@@ -63,6 +63,12 @@ DEFAULT = Config()
     help="Seconds between two probes of a region's leader.",
 )
 @click.option(
+    "--deletion-wait-seconds",
+    default=DEFAULT.deletion_wait_seconds,
+    help="Seconds that a deleted object waits for regions that do not answer. Then their Regions "
+    "remember its jobs, to stop them on return.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default=DEFAULT.log_format,

@@ -3,8 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orrery import names
 from orrery.api.conditions import ConditionType, Reason
-from orrery.api.region import Capacity, DataCenterStatus, NomadStatus, Orphans, RegionStatus
+from orrery.api.region import (
+    Capacity,
+    DataCenterStatus,
+    NomadStatus,
+    Orphans,
+    RegionStatus,
+    Tombstone,
+)
 from orrery.planning import conditions
 from orrery.ports import AgentFacts, Node
 
@@ -28,6 +36,10 @@ class RegionFacts:
     agent: AgentFacts | None = None
     nodes: Sequence[Node] = ()
     orphans: Sequence[str] = ()
+    tombstones: Sequence[Tombstone] | None = None
+    """None: not known yet, what was told stands."""
+    held_stops: int = 0
+    """Jobs that are not stopped because they are too many."""
 
 
 def summarize_region(facts: RegionFacts, *, before: RegionStatus, now: str) -> RegionStatus:
@@ -46,6 +58,9 @@ def summarize_region(facts: RegionFacts, *, before: RegionStatus, now: str) -> R
         data_centers=_data_centers(facts.nodes) if known else before.data_centers,
         capacity=_capacity(facts.nodes) if known else before.capacity,
         orphans=_orphans(facts.orphans) if known else before.orphans,
+        tombstones=before.tombstones
+        if facts.tombstones is None
+        else sorted(facts.tombstones, key=lambda t: (t.namespace, t.name, t.uid)),
     )
 
 
@@ -66,7 +81,13 @@ def _verdicts(facts: RegionFacts) -> list[conditions.Verdict]:
         message = "spec.paused is true: nothing is written to the region"
         verdicts.append(conditions.abnormal(ConditionType.RECONCILING, Reason.PAUSED, message))
     ready = sum(_usable(node) for node in facts.nodes)
-    if not ready:
+    if facts.held_stops:
+        message = (
+            f"{facts.held_stops} jobs are to be stopped at once and are left running: if that is "
+            f"meant, allow it with the annotation {names.ANNOTATION_ALLOW_STOPS}"
+        )
+        verdicts.append(conditions.abnormal(ConditionType.DEGRADED, Reason.STOPS_HELD, message))
+    elif not ready:
         message = f"none of {len(facts.nodes)} machines is ready, nothing can be placed"
         verdicts.append(conditions.abnormal(ConditionType.DEGRADED, Reason.NO_MACHINES, message))
     return verdicts

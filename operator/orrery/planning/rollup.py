@@ -231,6 +231,9 @@ def _headline(verdicts: Sequence[Verdict]) -> str:
 
 
 def _deletion(regions: Mapping[str, RegionalState]) -> str:
+    held = sorted(n for n, s in regions.items() if s.reason is Reason.STOPS_HELD)
+    if held:
+        return f"{_join(held)}: {regions[held[0]].message}"
     waiting = sorted(n for n, s in regions.items() if s.phase == "Unreachable")
     if waiting:
         return f"waiting for {_join(waiting)} to answer, to stop the jobs there"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orrery.api.globaldeployment import GlobalDeployment
+from orrery.api.region import Tombstone
 from orrery.api.regionclass import Driver
 from orrery.planning.protocol import Owner
 from orrery.ports import Document, Secret, Submission
@@ -29,6 +30,8 @@ class Assignment:
     """Items of the job's Nomad variable."""
     job_type: str = "service"
     count: int = 0
+    tombstones: tuple[Tombstone, ...] = ()
+    """Of a removal after the object is gone: only a job that it left is stopped."""
 
     @property
     def secrets_mark(self) -> int:
@@ -37,7 +40,17 @@ class Assignment:
 
     def same_as(self, other: "Assignment | None") -> bool:
         """Tell whether *other* asks for the same; the note that travels along does not count."""
-        return other is not None and (self.digest, self.secrets) == (other.digest, other.secrets)
+        return other is not None and self.wish == other.wish
+
+    @property
+    def removes(self) -> bool:
+        """Whether the job is to be stopped."""
+        return self.document is None
+
+    @property
+    def wish(self) -> tuple[object, ...]:
+        """What is asked for, to be compared."""
+        return self.digest, self.secrets, self.tombstones
 
 
 def assignment_of(
@@ -75,6 +88,7 @@ def assignment_of(
             install=install,
             namespace=metadata.namespace,
             name=metadata.name,
+            uid=metadata.uid,
             generation=metadata.generation,
             revision=revision,
             digest=digest,

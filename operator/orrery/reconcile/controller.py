@@ -18,6 +18,7 @@ from orrery.engine.sweep import every
 from orrery.errors import OrreryError
 from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind, NomadFactory
 from orrery.reconcile.actor import Pace, RegionActor
+from orrery.reconcile.deletion import Deletion
 from orrery.reconcile.fleet import Fleet
 from orrery.reconcile.globaldeployment import DeploymentReconciler
 from orrery.reconcile.inventory import Inventory, key_of
@@ -82,6 +83,13 @@ class Controller:
             secrets=self._secrets,
             clock=clock,
             install=config.install,
+            deletion=Deletion(
+                hub=hub,
+                fleet=self._fleet,
+                clock=clock,
+                wait=config.deletion_wait_seconds,
+                look_at_region=self.machines_changed,
+            ),
         )
         self._regions = RegionReconciler(
             hub=hub,
@@ -90,6 +98,8 @@ class Controller:
             writer=self._writer,
             make_actor=self._make_actor,
             fleet_changed=lambda: self._consider_all(Kind.GLOBAL_DEPLOYMENT),
+            deployment_changed=self._deployment_changed,
+            install=config.install,
             clock=clock,
             telemetry=telemetry,
             namespace=config.namespace,
@@ -101,6 +111,7 @@ class Controller:
             install=config.install,
             changed=self._deployment_changed,
             emit=self._emit,
+            tell_region=self.machines_changed,
         )
         self._deployment_lane = self._lane(
             "deployments", self._reconcile_deployment, _DEPLOYMENT_WORKERS
@@ -179,12 +190,11 @@ class Controller:
         if member is not None:
             self._telemetry.region(region, reachable=member.is_open)
         self.machines_changed(region)
-        if member is not None and member.is_open and region not in self._heard:
-            keys = self._fleet.unsettled(region)  # As was told before, but for these.
-        else:
-            keys = self._fleet.deployments_in(region)
+        keys = set(self._fleet.unsettled(region))
+        if member is None or not member.is_open or region in self._heard:
+            keys.update(self._fleet.deployments_in(region))  # Else all is as was told before.
         self._heard.add(region)
-        for key in keys:
+        for key in sorted(keys):
             self._deployment_lane.add(key, priority=Priority.RESYNC)
 
     def machines_changed(self, region: str) -> None:

@@ -85,9 +85,9 @@ class Dispatch:
         if member is None or not member.is_open:
             self._fleet.hold(region, scope.key)
             return
-        scope.states[region] = replace(
-            state, phase="Stopping", desired=0, reason=None, message=None
-        )
+        if state.reason is not Reason.STOPS_HELD:
+            state = replace(state, reason=None, message=None)
+        scope.states[region] = replace(state, phase="Stopping", desired=0)
         if member.region.spec.paused:
             self._fleet.hold(region, scope.key)
         else:

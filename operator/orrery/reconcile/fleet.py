@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from orrery import names
 from orrery.api.conditions import Reason
-from orrery.api.region import Region
+from orrery.api.region import TOMBSTONES_MAX, Region, Tombstone
 from orrery.api.regionclass import DOCKER, Driver, RegionClass
 from orrery.engine.queue import Priority
+from orrery.planning.budget import WINDOW, is_allowed, may_stop
 from orrery.planning.placement import RegionCandidate
 from orrery.planning.rollup import RegionalState
-from orrery.ports import JobStub, Key
+from orrery.ports import Clock, JobStub, Key
 from orrery.reconcile.actor import RegionActor
 from orrery.reconcile.assignment import Assignment
 
@@ -28,6 +30,14 @@ class Member:
     """Fingerprint, of this process only, of the secrets last written for a job."""
     held: set[Key] = field(default_factory=set)
     """Deployments with work that waits until the region is open, and nothing is paused."""
+    tombstones: dict[str, Tombstone] = field(default_factory=dict)
+    """By uid: what must be stopped here when the region is back."""
+    buried: set[str] = field(default_factory=set)
+    """Of these tombstones, those that the Region's status is known to hold."""
+    stopped: dict[Key, float] = field(default_factory=dict)
+    """When this process last stopped a job here, in monotonic seconds."""
+    held_stops: set[Key] = field(default_factory=set)
+    """Jobs that are not stopped because they are too many."""
     orphans: frozenset[Key] = frozenset()
     """Jobs of ours without a GlobalDeployment, as the Region's status last said."""
 
@@ -35,6 +45,29 @@ class Member:
         """Tell whether a deployment is rendered for *other* as it is for this region."""
         mine, theirs = self.region.spec.class_, other.region.spec.class_
         return mine == theirs and self.drivers == other.drivers
+
+    def allows_stops(self, clock: Clock) -> bool:
+        """Tell whether somebody allowed any number of stops here, until later than now."""
+        annotation = self.region.metadata.annotations.get(names.ANNOTATION_ALLOW_STOPS, "")
+        return is_allowed(annotation, now=clock.now())
+
+    def may_stop(self, key: Key, clock: Clock) -> bool:
+        """Tell whether one more job may be stopped here; holds it otherwise."""
+        allowed = self.allows_stops(clock) or may_stop(
+            key,
+            wanted={k for k, assignment in self.assignments.items() if assignment.removes},
+            stopped=self.stopped,
+            jobs=len(self.actor.view) if self.actor else 0,
+            now=clock.monotonic(),
+        )
+        if allowed:
+            now = clock.monotonic()
+            self.held_stops.discard(key)
+            self.stopped = {k: at for k, at in self.stopped.items() if now - at < WINDOW}
+            self.stopped[key] = now
+        else:
+            self.held_stops.add(key)
+        return allowed
 
     @property
     def is_open(self) -> bool:
@@ -125,6 +158,10 @@ class Fleet:
         """Return what is known of *key* by region: the very mapping, to be changed in place."""
         return self._states.setdefault(key, {})
 
+    def state(self, region: str, key: Key) -> RegionalState | None:
+        """Return what is known of *key* in one region."""
+        return self._states.get(key, {}).get(region)
+
     def deployments_in(self, region: str) -> list[Key]:
         """List the deployments that have a state in *region*."""
         return [key for key, states in self._states.items() if region in states]
@@ -151,9 +188,12 @@ class Fleet:
         """Forget a deployment that is gone, with all work on it."""
         self._states.pop(key, None)
         for member in self._members.values():
-            member.assignments.pop(key, None)
+            held = member.assignments.get(key)
+            if held is not None and not held.tombstones:
+                del member.assignments[key]
             member.secrets.pop(key, None)
             member.held.discard(key)
+            member.held_stops.discard(key)
 
     def assign(self, region: str, key: Key, assignment: Assignment, *, priority: Priority) -> bool:
         """Give a region's lane work; the same work again does not overtake its backoff."""
@@ -177,12 +217,37 @@ class Fleet:
         if region in self._members:
             self._members[region].held.add(key)
 
+    def regions_remembering(self, key: Key) -> list[str]:
+        """List the regions that remember a job of a deleted object of this name."""
+        return [
+            name
+            for name, member in self.members()
+            if any(
+                (t.namespace, t.name) == (key.namespace, key.name)
+                for t in member.tombstones.values()
+            )
+        ]
+
+    def is_buried(self, region: str, uid: str) -> bool:
+        """Tell whether the Region's status is known to remember the job of the object *uid*."""
+        member = self._members.get(region)
+        return member is not None and uid in member.buried
+
+    def remember_job(self, region: str, tombstone: Tombstone) -> bool:
+        """Have the Region remember a job; False when it has no room, or is not known itself."""
+        member = self._members.get(region)
+        if member is None or len(member.tombstones) >= TOMBSTONES_MAX:
+            return False
+        member.tombstones.setdefault(tombstone.uid, tombstone)
+        return True
+
     def withdraw(self, region: str, key: Key) -> None:
         """Take back work that is no longer wanted."""
         member = self._members.get(region)
         if member is not None:
             member.assignments.pop(key, None)
             member.held.discard(key)
+            member.held_stops.discard(key)
 
 
 def _is_unsettled(state: RegionalState | None, stub: JobStub | None) -> bool:

@@ -22,6 +22,7 @@ from orrery.planning.rollup import Findings, RegionalState
 from orrery.planning.split import split
 from orrery.ports import Clock, Hub, HubEvent, Key
 from orrery.reconcile.assignment import Assignment, assignment_of
+from orrery.reconcile.deletion import Deletion
 from orrery.reconcile.dispatch import Dispatch
 from orrery.reconcile.fleet import Fleet, Member
 from orrery.reconcile.inventory import Inventory
@@ -48,9 +49,11 @@ class DeploymentReconciler:
         secrets: SecretReader,
         clock: Clock,
         install: str,
+        deletion: Deletion,
     ) -> None:
         self._hub = hub
         self._secrets = secrets
+        self._deletion = deletion
         self._fleet = fleet
         self._inventory = inventory
         self._writer = writer
@@ -63,6 +66,7 @@ class DeploymentReconciler:
         body = self._inventory.get(key)
         if body is None:
             self._fleet.forget(key)
+            self._deletion.ended(key)
             self._writer.forget(key)
             return Done()
         scope = self._open(key, body, priority)
@@ -76,6 +80,8 @@ class DeploymentReconciler:
         wait = await self.report(scope)
         if wait is None and isinstance(scope.error, NotYet):
             wait = scope.error.retry_after
+        if wait is None and scope.states and scope.wake_after is not None:
+            wait = scope.wake_after
         return Done() if wait is None else Again(wait)
 
     async def report_bug(self, key: Key) -> None:
@@ -105,7 +111,13 @@ class DeploymentReconciler:
             )
         if policy == "Orphan":
             return (self.abandon, self.release)
-        return (self.hold_while_paused, self.unassign, self.release)
+        return (
+            self._deletion.hold_while_paused,
+            self._deletion.hold_while_the_definition_leaves,
+            self.unassign,
+            self._deletion.bury,
+            self.release,
+        )
 
     async def accept(self, scope: Scope) -> None:
         """Check the spec as a whole: the API server's rules once more, in case it has none."""
@@ -211,13 +223,6 @@ class DeploymentReconciler:
     async def abandon(self, scope: Scope) -> None:
         """Leave the jobs running: the object goes, they stay."""
         scope.states.clear()
-
-    async def hold_while_paused(self, scope: Scope) -> None:
-        """Stop nothing while the user wants nothing to be written."""
-        spec = scope.body.get("spec")
-        if isinstance(spec, Mapping) and spec.get("paused") is True:
-            message = "spec.paused is true: jobs are stopped once it is false again"
-            raise NotYet(Reason.PAUSED, message, retry_after=600)
 
     async def unassign(self, scope: Scope) -> None:
         """Have the job removed from every region that should not run it."""

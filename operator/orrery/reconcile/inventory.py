@@ -123,6 +123,7 @@ def _signature(body: Mapping[str, Any]) -> Signature:
         metadata.get("deletionTimestamp"),
         names.FINALIZER in (metadata.get("finalizers") or ()),
         annotations.get(names.ANNOTATION_RECONCILE_AT),
+        annotations.get(names.ANNOTATION_ALLOW_STOPS),
         tuple(sorted((metadata.get("labels") or {}).items())),
     )
 

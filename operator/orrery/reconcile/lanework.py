@@ -43,6 +43,7 @@ class LaneWork:
         install: str,
         changed: Callable[[Key], None],
         emit: Callable[[Key, str, str, str], None],
+        tell_region: Callable[[str], None],
     ) -> None:
         self._fleet = fleet
         self._clock = clock
@@ -50,6 +51,7 @@ class LaneWork:
         self._install = install
         self._changed = changed
         self._emit = emit
+        self._tell_region = tell_region
 
     async def __call__(self, region: str, key: Key) -> Result:
         """Work on *key* in *region*."""
@@ -69,11 +71,13 @@ class LaneWork:
         )
 
     async def _work(self, member: Member, this: Pass) -> Result:
-        before = self._fleet.states(this.key).get(this.region)
+        before = self._fleet.state(this.region, this.key)
         try:
             after = await converge(this)
-        except (NotYet, Conflict, OutcomeUnknown):
+        except (NotYet, Conflict, OutcomeUnknown) as error:
             self._store(this, before, this.state)
+            if error.reason == Reason.STOPS_HELD and not this.was_held:
+                self._tell_region(this.region)
             raise
         blocked = after is not None and after.reason is Reason.FOREIGN_JOB
         if this.assignment is not None and not blocked:
@@ -98,6 +102,11 @@ class LaneWork:
             del member.assignments[this.key]
         elif member.actor is not None and this.key in member.assignments:
             member.actor.lane.add(this.key)
+        if this.assignment.tombstones:
+            for tombstone in this.assignment.tombstones:
+                member.tombstones.pop(tombstone.uid, None)
+        if this.assignment.tombstones or this.was_held:
+            self._tell_region(this.region)
         mark = LEFTOVERS if this.leftovers else this.assignment.secrets_mark
         if mark:
             member.secrets[this.key] = mark
@@ -157,7 +166,7 @@ class LaneWork:
         self._fail(this, Reason.INTERNAL_ERROR, BUG)
 
     def _fail(self, this: Pass, reason: Reason, message: str) -> None:
-        before = self._fleet.states(this.key).get(this.region)
+        before = self._fleet.state(this.region, this.key)
         failed = replace(
             before or this.state, phase="Failed", reason=reason, message=message, current=False
         )
@@ -165,9 +174,7 @@ class LaneWork:
 
     def _concerns(self, member: Member, region: str, key: Key) -> bool:
         """Tell whether the key is known: an event of an orphan or a stranger is no work."""
-        return key in member.assignments or (
-            self._fleet.knows(key) and region in self._fleet.states(key)
-        )
+        return key in member.assignments or (self._fleet.state(region, key) is not None)
 
     def _pass(self, member: Member, region: str, key: Key) -> Pass:
         assert member.actor is not None
@@ -179,9 +186,11 @@ class LaneWork:
             region=region,
             nomad=member.actor.nomad,
             view=member.actor.view,
-            state=self._fleet.states(key).get(region, RegionalState()),
+            state=self._fleet.state(region, key) or RegionalState(),
             assignment=assignment,
             owner=Owner(self._install, key.namespace, key.name),
             namespace=names.nomad_namespace(self._install, key.namespace),
+            may_stop=lambda: member.may_stop(key, self._clock),
+            was_held=key in member.held_stops,
             had_secrets=key in member.secrets,
         )

@@ -1,20 +1,23 @@
 """Reconcile a Region: check what it refers to, connect to its Nomad, report what is seen."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from orrery.api.base import Metadata
 from orrery.api.conditions import Reason
-from orrery.api.region import RegionStatus
+from orrery.api.region import Region, RegionStatus, Tombstone
 from orrery.api.regionclass import Driver
 from orrery.api.validation import ValidationFailure, validate_region, validate_region_class
+from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused
+from orrery.planning.protocol import Owner
 from orrery.planning.region_status import RegionFacts, summarize_region
 from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind
 from orrery.reconcile.actor import RegionActor
+from orrery.reconcile.assignment import Assignment
 from orrery.reconcile.credentials import credentials
 from orrery.reconcile.fleet import Fleet, Member, drivers_of
 from orrery.reconcile.inventory import Inventory
@@ -55,6 +58,8 @@ class RegionReconciler:
         writer: StatusWriter,
         make_actor: ActorFactory,
         fleet_changed: Callable[[], None],
+        deployment_changed: Callable[[Key], None],
+        install: str,
         clock: Clock,
         telemetry: Telemetry,
         namespace: str,
@@ -65,6 +70,8 @@ class RegionReconciler:
         self._writer = writer
         self._make_actor = make_actor
         self._fleet_changed = fleet_changed
+        self._deployment_changed = deployment_changed
+        self._install = install
         self._clock = clock
         self._telemetry = telemetry
         self._namespace = namespace
@@ -77,7 +84,7 @@ class RegionReconciler:
             body = self._inventory.get(key)
             assert body is not None
             with suppress(ValidationFailure, InvalidSpec, NotYet):
-                member = self._fleet.put(validate_region(body))
+                member = self._count_in(validate_region(body), body)
                 member.drivers = self._drivers(member)
 
     async def reconcile(self, key: Key) -> Result:
@@ -88,7 +95,7 @@ class RegionReconciler:
             return Done()
         scope = RegionScope(key, Metadata.model_validate(body["metadata"]), body)
         try:
-            for phase in (self.accept, self.find_continent, self.find_class, self.connect):
+            for phase in self._phases():
                 await phase(scope)
         except (InvalidSpec, NotYet) as error:
             scope.error = error
@@ -99,6 +106,17 @@ class RegionReconciler:
         if wait is None:
             wait = scope.error.retry_after if isinstance(scope.error, NotYet) else RECHECK
         return Again(wait)
+
+    def _phases(self) -> Sequence[Callable[[RegionScope], Awaitable[None]]]:
+        """List what one pass does, in order."""
+        return (
+            self.accept,
+            self.find_continent,
+            self.find_class,
+            self.connect,
+            self.settle_tombstones,
+            self.release_stops,
+        )
 
     async def report_bug(self, key: Key) -> None:
         """Say on the object that a pass failed for a reason that is ours."""
@@ -115,7 +133,7 @@ class RegionReconciler:
             region = validate_region(scope.body)
         except ValidationFailure as failure:
             raise InvalidSpec(Reason.INVALID_SPEC, str(failure)) from failure
-        scope.member = self._fleet.put(region)
+        scope.member = self._count_in(region, scope.body)
 
     async def find_continent(self, scope: RegionScope) -> None:
         """Hold until the continent exists."""
@@ -146,20 +164,60 @@ class RegionReconciler:
         for key in member.assignments:
             actor.lane.add(key)
 
+    async def settle_tombstones(self, scope: RegionScope) -> None:
+        """Have the jobs stopped that were left while the region did not answer."""
+        member = _member(scope)
+        if not member.is_open or member.region.spec.paused:
+            return
+        left: dict[Key, list[Tombstone]] = {}
+        for tombstone in list(member.tombstones.values()):
+            key = Key(Kind.GLOBAL_DEPLOYMENT, tombstone.namespace, tombstone.name)
+            owner_now = self._inventory.get(key)
+            if owner_now is None:
+                left.setdefault(key, []).append(tombstone)
+            elif not owner_now["metadata"].get("deletionTimestamp"):
+                del member.tombstones[tombstone.uid]  # A later object: what is here is its now.
+        for key, tombstones in left.items():
+            owner = Owner(self._install, key.namespace, key.name)
+            removal = Assignment(owner, tombstones=tuple(tombstones))
+            self._fleet.assign(scope.key.name, key, removal, priority=Priority.RESYNC)
+
+    async def release_stops(self, scope: RegionScope) -> None:
+        """Go on with the stops that were too many and are allowed now."""
+        member = _member(scope)
+        if member.actor is not None and member.allows_stops(self._clock):
+            for key in member.held_stops:
+                member.actor.lane.add(key, priority=Priority.NEWS)
+
     async def report(self, scope: RegionScope) -> float | None:
         """Sum up and write the status, if it changed; return the seconds to wait otherwise."""
         body = self._writer.last(scope.key, scope.metadata.uid, scope.body)
         before = RegionStatus.model_validate(body)
         facts = self._facts(scope)
-        if facts.reachable is None and facts.reason is None and before.phase is not None:
+        unwritten = (
+            scope.member is not None and scope.member.tombstones.keys() - scope.member.buried
+        )
+        silent = facts.reachable is None and facts.reason is None and before.phase is not None
+        if silent and not unwritten:
             return None  # A restarted operator knows nothing new yet: what was told stands.
         after = summarize_region(facts, before=before, now=timestamp(self._clock))
         if after == before:
             return None
         wait = await self._writer.write(scope.key, scope.metadata.uid, after)
         if wait is None:
+            self._remember(scope, after)
             await self._tell_people(scope, before, after)
         return wait
+
+    def _remember(self, scope: RegionScope, status: RegionStatus) -> None:
+        """Take note of the tombstones that are written, and tell the deployments that wait."""
+        if scope.member is None:
+            return
+        written = {t.uid for t in status.tombstones}
+        for t in status.tombstones:
+            if t.uid not in scope.member.buried:
+                self._deployment_changed(Key(Kind.GLOBAL_DEPLOYMENT, t.namespace, t.name))
+        scope.member.buried = written
 
     async def _tell_people(
         self, scope: RegionScope, before: RegionStatus, after: RegionStatus
@@ -174,6 +232,18 @@ class RegionReconciler:
             await self._hub.emit_event(
                 HubEvent(scope.key, scope.metadata.uid, kind, condition.reason, text)
             )
+
+    def _count_in(self, region: Region, body: Mapping[str, Any]) -> Member:
+        """Put a region into the fleet; what it must remember is in its status."""
+        is_new = self._fleet.member(region.metadata.name) is None
+        member = self._fleet.put(region)
+        if is_new:
+            key = Key(Kind.REGION, "", region.metadata.name)
+            status = self._writer.last(key, region.metadata.uid, body)
+            told = RegionStatus.model_validate(status).tombstones
+            member.tombstones = {tombstone.uid: tombstone for tombstone in told}
+            member.buried = set(member.tombstones)
+        return member
 
     def _drivers(self, member: Member) -> Sequence[Driver]:
         name = member.region.spec.class_
@@ -203,6 +273,8 @@ class RegionReconciler:
             agent=actor.view.agent if actor else None,
             nodes=actor.view.nodes if actor else (),
             orphans=self._orphans(member) if member else (),
+            tombstones=list(member.tombstones.values()) if member else None,
+            held_stops=len(member.held_stops) if member else 0,
         )
 
     def _orphans(self, member: Member) -> list[str]:

@@ -4,7 +4,7 @@ Everything here runs in the region's own lane, one pass per job at a time.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from orrery import names
@@ -16,10 +16,12 @@ from orrery.planning.health import ENDED, judge
 from orrery.planning.protocol import Memory, Owner
 from orrery.planning.rollup import RegionalState
 from orrery.planning.room import describe_failure
+from orrery.planning.tombstones import names_job
 from orrery.ports import Allocation, Job, Key, RegionNomad, Submission
 from orrery.reconcile.assignment import Assignment
 from orrery.reconcile.decision import decide
 from orrery.reconcile.view import RegionView
+from orrery.render.submission import parse_submission
 from orrery.render.variables import merge_items
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,10 @@ class Pass:
     assignment: Assignment | None
     owner: Owner
     namespace: str
+    may_stop: Callable[[], bool]
+    """Asked before a job is stopped: too many at once are held."""
+    was_held: bool = False
+    """Whether the job was to be stopped before, and was one of too many."""
     had_secrets: bool = False
     """Whether the job's variable is known to hold something."""
     repaired: tuple[str, ...] = ()
@@ -197,12 +203,18 @@ async def remove(this: Pass) -> RegionalState | None:
     if job is not None and job.stop:
         running = _running(await this.nomad.list_allocations(namespace, name))
     this.state = replace(
-        this.state, phase="Stopping", desired=0, ready=running, digest="", index=0, reason=None
+        this.state, phase="Stopping", desired=0, ready=running, index=0, reason=None, message=None
     )
     match protocol.next_removal(owner=this.owner, job=job, running=running):
         case protocol.Stop(index):
             assert job is not None
             kept = await this.nomad.read_submission(namespace, name, job.version)
+            if not _is_ours_to_stop(this, job, kept):
+                return None
+            if not this.may_stop():
+                message = "more jobs than usual are to be stopped, none is until it is allowed"
+                this.state = replace(this.state, reason=Reason.STOPS_HELD, message=message)
+                raise NotYet(Reason.STOPS_HELD, f"{this.region}: {message}", retry_after=60)
             await this.nomad.register_job(
                 {**job.document, "Stop": True},
                 expected_index=index,
@@ -218,6 +230,20 @@ async def remove(this: Pass) -> RegionalState | None:
         case _:
             pass
     raise NotYet(Reason.DELETING, f"{this.region}: waiting for the instances to end", retry_after=1)
+
+
+def _is_ours_to_stop(this: Pass, job: Job, kept: Submission | None) -> bool:
+    """Tell whether the job is that of the object that was deleted, where that is in question."""
+    tombstones = _assigned(this).tombstones
+    if not tombstones:
+        return True
+    note = parse_submission(kept)
+    return names_job(
+        tombstones,
+        uid=note.uid if note else "",
+        digest=note.digest if note else "",
+        index=job.job_modify_index,
+    )
 
 
 async def _register(this: Pass, assignment: Assignment, expected_index: int) -> None:

@@ -51,6 +51,9 @@ class RegionView:
             queued=0,
         )
 
+    def __len__(self) -> int:
+        return len(self._jobs)
+
     def stub(self, key: Key) -> JobStub | None:
         """Return the job of the GlobalDeployment *key*, None when the region has none."""
         return self._jobs.get(key)

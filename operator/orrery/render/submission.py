@@ -31,6 +31,8 @@ class SubmissionNote:
     revision: str
     digest: str
     spec: Document
+    uid: str = ""
+    """Identity of the object, for information: ownership does not depend on it."""
 
 
 class _Note(BaseModel):
@@ -46,6 +48,7 @@ class _Note(BaseModel):
     revision: str
     digest: str
     spec: dict[str, Any]
+    uid: str = ""
 
 
 def render_submission(
@@ -54,6 +57,7 @@ def render_submission(
     install: str,
     namespace: str,
     name: str,
+    uid: str = "",
     generation: int,
     revision: str,
     digest: str,
@@ -68,6 +72,7 @@ def render_submission(
         revision=revision,
         digest=digest,
         spec=dict(spec_document(spec)),
+        uid=uid,
     )
     source = orjson.dumps(note.model_dump(), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
     return Submission(source=source.decode())
@@ -90,4 +95,5 @@ def parse_submission(submission: Submission | None) -> SubmissionNote | None:
         revision=note.revision,
         digest=note.digest,
         spec=note.spec,
+        uid=note.uid,
     )

@@ -4,7 +4,7 @@ import asyncio
 import copy
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from tests.fakes.mortal import Fate, Ledger, Life, Remote
 from tests.fakes.world import World
 
 from orrery.adapters.memory import MemoryHub, MemoryNomad
+from orrery.config import Config
 
 Step = Callable[[World], Awaitable[None]]
 
@@ -23,7 +24,15 @@ QUIET = 70.0
 sweep's."""
 GIVE_UP = 3600.0
 
-_VARIES = {"JobModifyIndex", "index", "lastTransitionTime", "resourceVersion", "uid"}
+_VARIES = {
+    "JobModifyIndex",
+    "deletionTimestamp",
+    "index",
+    "lastTransitionTime",
+    "resourceVersion",
+    "time",
+    "uid",
+}
 """What may differ between two runs that end alike."""
 
 
@@ -35,6 +44,7 @@ class Scenario:
     arrange: Step
     act: Step
     regions: tuple[str, ...] = ("fra", "was")
+    config: Config = field(default_factory=Config)
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ def trace(scenario: Scenario, plan: Mapping[int, Fate] | None = None) -> Trace:
 
 
 async def _run(scenario: Scenario, plan: Mapping[int, Fate]) -> Trace:
-    world = MortalWorld(Ledger(plan), scenario.regions)
+    world = MortalWorld(Ledger(plan), scenario)
     await world.controller.start()
     await scenario.arrange(world)
     await world.quiet()
@@ -92,13 +102,14 @@ async def _run(scenario: Scenario, plan: Mapping[int, Fate]) -> Trace:
 class MortalWorld(World):
     """A world whose operator may die; another one starts a little later."""
 
-    def __init__(self, ledger: Ledger, regions: tuple[str, ...]) -> None:
+    def __init__(self, ledger: Ledger, scenario: Scenario) -> None:
         self.ledger = ledger
         self.life = Life(ledger)
         self.deaths = 0
         self._replacing = asyncio.Lock()
         hub = MemoryHub(latency=0.005, lag=0.02)
-        super().__init__(hub, {name: MemoryNomad(name) for name in regions})
+        regions = {name: MemoryNomad(name) for name in scenario.regions}
+        super().__init__(hub, regions, config=scenario.config)
         for nomad in self.regions.values():
             nomad.latency = 0.01
         self.furnish()

@@ -6,6 +6,8 @@ from tests.builders import a_deployment, a_secret
 from tests.fakes.world import World
 from tests.world.crashes.runner import MortalWorld, Scenario
 
+from orrery.config import Config
+
 OVERRIDE = {"name": "big", "regions": ["was"], "scaling": {"count": 3}}
 
 
@@ -81,6 +83,14 @@ async def delete_while_dark(world: World) -> None:
     world.regions["was"].dark = False
 
 
+async def delete_and_remember(world: World) -> None:
+    world.regions["was"].dark = True
+    await world.settle(60)
+    world.hub.delete(world.key(shop()))
+    await world.settle(400)
+    world.regions["was"].dark = False
+
+
 async def rebuild_the_hub(world: World) -> None:
     assert isinstance(world, MortalWorld)
     await world.wipe_hub()
@@ -106,6 +116,12 @@ SCENARIOS = (
     Scenario("delete", running, delete),
     Scenario("region-dark-and-back", running, dark_and_back),
     Scenario("delete-while-dark", running, delete_while_dark),
+    Scenario(
+        "delete-and-remember",
+        running,
+        delete_and_remember,
+        config=Config(deletion_wait_seconds=120),
+    ),
     Scenario("hub-rebuilt", running, rebuild_the_hub),
     Scenario("edited-by-hand", running, edited_by_hand),
 )

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from orrery.adapters.kube.connection import JSON_PATCH, LIST_DEADLINE, HubConnection
 from orrery.adapters.kube.events import EventFilter, render_event
 from orrery.adapters.kube.replies import Reply, error_of
-from orrery.api.base import API_VERSION
+from orrery.api.base import API_VERSION, GROUP
 from orrery.api.crd import PLURALS
 from orrery.errors import Conflict, NotYet, OrreryError
 from orrery.names import FIELD_MANAGER
@@ -86,6 +86,15 @@ class KubeHub:
             raise NotYet(
                 "DefinitionsMissing", f"the hub does not know {names}: install Orrery's CRDs"
             )
+
+    async def is_leaving(self, kind: Kind) -> bool:
+        """Tell whether the definition of *kind* is being deleted, with all objects of it.
+
+        One that may not be read counts as staying, as do those of an API server without any.
+        """
+        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{PLURALS[kind]}.{GROUP}"
+        reply = await self._connection.call("GET", path)
+        return reply.ok and bool(reply.document.get("metadata", {}).get("deletionTimestamp"))
 
     async def read_secret(self, namespace: str, name: str) -> Secret | None:
         """Read a Secret, None when it does not exist."""

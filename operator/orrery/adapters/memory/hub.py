@@ -3,8 +3,9 @@
 import asyncio
 import copy
 import itertools
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orrery.errors import Conflict
@@ -27,8 +28,11 @@ class MemoryHub:
         self.events: list[HubEvent] = []
         self.writes: Counter[str] = Counter()
         """Writes of ours by verb: status, finalizer, event."""
+        self.leaving: set[Kind] = set()
+        """Kinds whose definition is being deleted."""
         self.observer: Observer | None = None
         self._versions = itertools.count(1)
+        self._late: deque[tuple[Observer, tuple[Kind, str, dict[str, Any]]]] = deque()
 
     def apply(self, kind: Kind, document: Mapping[str, Any]) -> Key:
         """Create or change an object as a user does; the same spec again changes nothing."""
@@ -56,7 +60,7 @@ class MemoryHub:
         """Delete an object as a user does: at once, or when its last finalizer goes."""
         held = copy.deepcopy(self.objects[key])
         if held["metadata"].get("finalizers"):
-            held["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+            held["metadata"]["deletionTimestamp"] = self._now()
             held["metadata"]["generation"] += 1
             self._store(key, held, "MODIFIED")
         else:
@@ -72,6 +76,11 @@ class MemoryHub:
         found = [copy.deepcopy(body) for key, body in self.objects.items() if key.kind is kind]
         await asyncio.sleep(self.latency)
         return found
+
+    async def is_leaving(self, kind: Kind) -> bool:
+        """Tell whether the definition of *kind* is being deleted."""
+        await asyncio.sleep(self.latency)
+        return kind in self.leaving
 
     async def read_secret(self, namespace: str, name: str) -> Secret | None:
         """Read a Secret."""
@@ -115,6 +124,12 @@ class MemoryHub:
         self.writes["event"] += 1
         self.events.append(event)
 
+    def _now(self) -> str:
+        """Write the moment as the clock of the world has it, which begins with the year 2026."""
+        begin = datetime(2026, 1, 1, tzinfo=UTC)
+        moment = begin + timedelta(seconds=asyncio.get_running_loop().time())
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
     def _held(self, key: Key, uid: str) -> dict[str, Any]:
         held = self.objects.get(key)
         if held is None or held["metadata"]["uid"] != uid:
@@ -134,10 +149,12 @@ class MemoryHub:
             return
         news = kind, event_type, copy.deepcopy(dict(body))
         if self.lag:
-            asyncio.get_running_loop().call_later(self.lag, self._tell_late, self.observer, news)
+            self._late.append((self.observer, news))
+            asyncio.get_running_loop().call_later(self.lag, self._tell_late)
         else:
             self.observer(*news)
 
-    def _tell_late(self, observer: Observer, news: tuple[Kind, str, dict[str, Any]]) -> None:
+    def _tell_late(self) -> None:
+        observer, news = self._late.popleft()  # In order, whatever the timers say.
         if observer is self.observer:
             observer(*news)
