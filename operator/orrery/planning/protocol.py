@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orrery import names
-from orrery.ports import Job, JobDeployment, JobStub
+from orrery.ports import Job, JobDeployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,19 @@ class Memory:
 
     digest: str = ""
     index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a region was last seen to hold of one job. There are very many of these."""
+
+    index: int
+    """JobModifyIndex."""
+    stop: bool
+    ours: bool
+    """Whether it carries the stamp that its names ask for."""
+    running: int
+    """Running instances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +104,18 @@ Step = Register | Stop | Purge | Settled | Gone | Foreign | Reverted
 
 
 def needs_no_call(
-    digest: str, memory: Memory, stub: JobStub | None, *, finished: bool = False
+    digest: str, memory: Memory, seen: Seen | None, *, finished: bool = False
 ) -> bool:
     """Tell from the region's list alone that the job is as we left it, and as it is wanted.
 
     A job that has *finished* may be gone: Nomad forgets dead batch jobs some hours later.
     """
-    if stub is None:
+    if seen is None:
         return finished and memory.digest == digest
     return (
-        not stub.stop
+        not seen.stop
         and memory.index > 0
-        and memory.index == stub.job_modify_index
+        and memory.index == seen.index
         and memory.digest == digest
     )
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from orrery.api.conditions import Reason
 from orrery.errors import InvalidSpec, NotYet
-from orrery.planning.protocol import Memory, Owner, needs_no_call, owns
+from orrery.planning.protocol import Memory, Owner, needs_no_call
 from orrery.planning.rollup import RegionalState
 from orrery.ports import Key, Kind
 from orrery.reconcile.assignment import Assignment
@@ -101,9 +101,9 @@ class Dispatch:
             return True  # The Region object is gone, and its jobs are nobody's concern any more.
         if member is None or not member.is_open:
             return state is None
-        stub = self._fleet.stub(region, scope.key)
-        if stub is not None:
-            return not owns(self._owner(scope), stub.meta)
+        seen = self._fleet.seen(region, scope.key)
+        if seen is not None:
+            return not seen.ours
         # A register may be under way, and a secret may be there without a job: the lane looks.
         return state is None
 
@@ -112,8 +112,8 @@ class Dispatch:
     ) -> bool:
         state = scope.states[region]
         memory = Memory(state.digest, state.index)
-        stub = self._fleet.stub(region, scope.key)
-        if not needs_no_call(assignment.digest, memory, stub, finished=state.finished):
+        seen = self._fleet.seen(region, scope.key)
+        if not needs_no_call(assignment.digest, memory, seen, finished=state.finished):
             return False
         return self._has_secrets(scope, member, assignment)
 
@@ -123,19 +123,19 @@ class Dispatch:
 
     def _has_moved(self, scope: Scope, region: str, assignment: Assignment) -> bool:
         """Tell whether a job that is not to be written must be looked at."""
-        state, stub = scope.states[region], self._fleet.stub(region, scope.key)
-        index = stub.job_modify_index if stub and not stub.stop else 0
-        if (state.index or stub is not None) and index != state.index:
+        state, seen = scope.states[region], self._fleet.seen(region, scope.key)
+        index = seen.index if seen and not seen.stop else 0
+        if (state.index or seen is not None) and index != state.index:
             return True
-        return stub is not None and self._is_unsure(scope, region, assignment)
+        return seen is not None and self._is_unsure(scope, region, assignment)
 
     def _is_unsure(self, scope: Scope, region: str, assignment: Assignment) -> bool:
         """Tell whether a settled job must be looked at: it was not well when last seen."""
         state = scope.states[region]
         if state.phase == "Failed":
             return False
-        stub = self._fleet.stub(region, scope.key)
-        running = stub.running if stub else 0
+        seen = self._fleet.seen(region, scope.key)
+        running = seen.running if seen else 0
         short = assignment.job_type == "service" and running < state.desired
         return state.phase != "Healthy" or short
 

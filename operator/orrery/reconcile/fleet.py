@@ -10,8 +10,9 @@ from orrery.api.regionclass import DOCKER, Driver, RegionClass
 from orrery.engine.queue import Priority
 from orrery.planning.budget import WINDOW, is_allowed, may_stop
 from orrery.planning.placement import RegionCandidate
+from orrery.planning.protocol import Seen
 from orrery.planning.rollup import RegionalState
-from orrery.ports import Clock, JobStub, Key
+from orrery.ports import Clock, Key
 from orrery.reconcile.actor import RegionActor
 from orrery.reconcile.assignment import Assignment
 
@@ -141,14 +142,14 @@ class Fleet:
         """Map each region to its continent."""
         return {name: m.region.spec.continent for name, m in self._members.items()}
 
-    def stub(self, region: str, key: Key) -> JobStub | None:
+    def seen(self, region: str, key: Key) -> Seen | None:
         """Return the job of *key* in *region* as last listed."""
         member = self._members.get(region)
-        return member.actor.view.stub(key) if member and member.actor else None
+        return member.actor.view.seen(key) if member and member.actor else None
 
     def regions_running(self, key: Key) -> list[str]:
         """List the open regions that hold a job of *key*, stopped ones included."""
-        return [name for name, m in self.members() if m.is_open and self.stub(name, key)]
+        return [name for name, m in self.members() if m.is_open and self.seen(name, key)]
 
     def regions_orphaning(self, key: Key) -> list[str]:
         """List the regions that report a job of *key* as without an owner."""
@@ -173,7 +174,7 @@ class Fleet:
         return [
             key
             for key, states in self._states.items()
-            if key in held or _is_unsettled(states.get(region), self.stub(region, key))
+            if key in held or _is_unsettled(states.get(region), self.seen(region, key))
         ]
 
     def knows(self, key: Key) -> bool:
@@ -250,13 +251,13 @@ class Fleet:
             member.held_stops.discard(key)
 
 
-def _is_unsettled(state: RegionalState | None, stub: JobStub | None) -> bool:
+def _is_unsettled(state: RegionalState | None, seen: Seen | None) -> bool:
     if state is None:
-        return stub is not None
-    if stub is None:
+        return seen is not None
+    if seen is None:
         return not state.finished
-    moved = stub.stop or stub.job_modify_index != state.index
-    short = not state.batch and stub.running < state.desired
+    moved = seen.stop or seen.index != state.index
+    short = not state.batch and seen.running < state.desired
     return moved or state.phase not in {"Healthy", "Failed"} or (short and state.phase == "Healthy")
 
 

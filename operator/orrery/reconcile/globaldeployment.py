@@ -4,6 +4,7 @@ No region is awaited here: each has a lane of its own, and what the lanes find c
 `RegionalState`, which the report sums up.
 """
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -332,7 +333,7 @@ def _remembered(status: GlobalDeploymentStatus) -> dict[str, RegionalState]:
                 phase=told.phase,
                 ready=int(ready or 0),
                 desired=int(desired or 0),
-                digest=told.revision,
+                digest=sys.intern(told.revision),  # Mostly the same in all regions.
                 index=told.index,
                 reason=told.reason,
                 message=told.message,

@@ -129,8 +129,8 @@ class LaneWork:
             current = after.digest == this.assignment.digest and after.reason is None
             after = replace(after, current=current)
         states[this.region] = after
-        stub = this.view.stub(this.key)
-        drifted = stub is None or stub.stop or stub.job_modify_index != after.index
+        seen = this.view.seen(this.key)
+        drifted = seen is None or seen.stop or seen.index != after.index
         held = member.held if (member := self._fleet.member(this.region)) else ()
         if after != before or (drifted and this.assignment is None and this.key not in held):
             self._changed(this.key)

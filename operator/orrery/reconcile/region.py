@@ -280,7 +280,7 @@ class RegionReconciler:
     def _orphans(self, member: Member) -> list[str]:
         """Name the jobs whose GlobalDeployment does not exist: reported, never stopped."""
         owned = member.actor.view.owned() if member.actor else ()
-        member.orphans = frozenset(key for key, _ in owned if key not in self._inventory)
+        member.orphans = frozenset(key for key in owned if key not in self._inventory)
         return [str(key) for key in member.orphans]
 
     def _tell_fleet(self, scope: RegionScope) -> None:

@@ -1,11 +1,16 @@
 """What one region's Nomad holds of ours, as its list and its event stream last told."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from orrery import names
-from orrery.ports import AgentFacts, Job, JobList, JobStub, Key, Kind, Node
+from orrery.planning.protocol import Owner, Seen, owns
+from orrery.ports import AgentFacts, Job, JobList, Key, Kind, Node
+
+KEYS_SHARED = 1 << 17
+"""Deployments whose keys all regions share: each of them would else hold its own."""
 
 
 @dataclass(slots=True)
@@ -22,14 +27,19 @@ class RegionView:
     """One creation at a time: many jobs of a new tenant arrive together."""
     index: int = 0
     listed: bool = False
-    _jobs: dict[Key, JobStub] = field(default_factory=dict)
+    _jobs: dict[Key, Seen] = field(default_factory=dict)
 
     def replace(self, jobs: JobList) -> None:
         """Take a full list as the truth."""
         self.index = jobs.index
         self.listed = True
         self._jobs = {
-            key: stub
+            key: Seen(
+                index=stub.job_modify_index,
+                stop=stub.stop,
+                ours=self._is_ours(key, stub.meta),
+                running=stub.running,
+            )
             for stub in jobs.jobs
             if (key := self.key(stub.namespace, stub.id)) is not None
         }
@@ -39,35 +49,31 @@ class RegionView:
         if job is None:
             self._jobs.pop(key, None)
             return
-        self._jobs[key] = JobStub(
-            namespace=job.namespace,
-            id=job.id,
-            job_modify_index=job.job_modify_index,
-            status=str(job.document.get("Status", "")),
-            stop=job.stop,
-            meta=job.meta,
-            running=running,
-            failed=0,
-            queued=0,
-        )
+        ours = self._is_ours(key, job.meta)
+        self._jobs[key] = Seen(job.job_modify_index, job.stop, ours=ours, running=running)
 
     def __len__(self) -> int:
         return len(self._jobs)
 
-    def stub(self, key: Key) -> JobStub | None:
+    def seen(self, key: Key) -> Seen | None:
         """Return the job of the GlobalDeployment *key*, None when the region has none."""
         return self._jobs.get(key)
 
-    def owned(self) -> Iterator[tuple[Key, JobStub]]:
+    def owned(self) -> Iterator[Key]:
         """Iterate over the jobs that carry this installation's stamp and are not stopped."""
-        for key, stub in self._jobs.items():
-            stamp = names.job_meta(self.install, key.namespace, key.name)
-            if not stub.stop and all(stub.meta.get(k) == v for k, v in stamp.items()):
-                yield key, stub
+        return (key for key, seen in self._jobs.items() if seen.ours and not seen.stop)
 
     def key(self, namespace: str, job_id: str) -> Key | None:
         """Name the GlobalDeployment behind a job, None in a namespace that is not ours."""
-        hub_namespace = names.hub_namespace(self.install, namespace)
-        if hub_namespace is None or not job_id:
-            return None
-        return Key(Kind.GLOBAL_DEPLOYMENT, hub_namespace, job_id)
+        return _key(self.install, namespace, job_id)
+
+    def _is_ours(self, key: Key, meta: Mapping[str, str]) -> bool:
+        return owns(Owner(self.install, key.namespace, key.name), meta)
+
+
+@lru_cache(maxsize=KEYS_SHARED)
+def _key(install: str, namespace: str, job_id: str) -> Key | None:
+    hub_namespace = names.hub_namespace(install, namespace)
+    if hub_namespace is None or not job_id:
+        return None
+    return Key(Kind.GLOBAL_DEPLOYMENT, hub_namespace, job_id)

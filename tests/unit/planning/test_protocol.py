@@ -16,13 +16,14 @@ from orrery.planning.protocol import (
     Purge,
     Register,
     Reverted,
+    Seen,
     Settled,
     Stop,
     needs_no_call,
     next_removal,
     next_write,
 )
-from orrery.ports import Job, JobDeployment, JobStub
+from orrery.ports import Job, JobDeployment
 
 OWNER = Owner("orrery", "team-a", "shop")
 STAMP = names.job_meta("orrery", "team-a", "shop")
@@ -33,8 +34,8 @@ def a_job(*, version: int = 0, index: int = 11, stop: bool = False, **meta: str)
     return Job("orrery-team-a", "shop", version, index, stop, stamp, {})
 
 
-def a_stub(*, index: int = 11, stop: bool = False) -> JobStub:
-    return JobStub("orrery-team-a", "shop", index, "running", stop, STAMP, 1, 0, 0)
+def seen(*, index: int = 11, stop: bool = False) -> Seen:
+    return Seen(index, stop, ours=True, running=1)
 
 
 def a_failure(version: int, *, asked_again: bool = True) -> FailedAttempt:
@@ -143,18 +144,18 @@ def test_next_removal(job: Job | None, running: int, expected: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "stub", "expected"),
+    ("memory", "as_seen", "expected"),
     [
-        pytest.param(Memory("new", 11), a_stub(), True, id="as-we-left-it"),
-        pytest.param(Memory("old", 11), a_stub(), False, id="another-spec"),
-        pytest.param(Memory("new", 11), a_stub(index=12), False, id="somebody-wrote"),
-        pytest.param(Memory("new", 11), a_stub(stop=True), False, id="stopped"),
+        pytest.param(Memory("new", 11), seen(), True, id="as-we-left-it"),
+        pytest.param(Memory("old", 11), seen(), False, id="another-spec"),
+        pytest.param(Memory("new", 11), seen(index=12), False, id="somebody-wrote"),
+        pytest.param(Memory("new", 11), seen(stop=True), False, id="stopped"),
         pytest.param(Memory("new", 11), None, False, id="gone"),
-        pytest.param(Memory("new", 0), a_stub(index=0), False, id="index-not-known"),
+        pytest.param(Memory("new", 0), seen(index=0), False, id="index-not-known"),
     ],
 )
-def test_needs_no_call(memory: Memory, stub: JobStub | None, expected: bool) -> None:  # noqa: FBT001 - a table
-    assert needs_no_call("new", memory, stub) is expected
+def test_needs_no_call(memory: Memory, as_seen: Seen | None, expected: bool) -> None:  # noqa: FBT001 - a table
+    assert needs_no_call("new", memory, as_seen) is expected
 
 
 @dataclass(slots=True)
@@ -212,4 +213,4 @@ def test_one_write_is_enough_and_the_next_look_finds_nothing_to_do(
 
     assert (region.digest, region.stop) == (wanted, False)
     assert writes <= 1
-    assert needs_no_call(wanted, memory, a_stub(index=region.index))
+    assert needs_no_call(wanted, memory, seen(index=region.index))
