@@ -38,6 +38,10 @@ test-world: setup ## Run the reconcilers on regions in memory
 test-sweep: setup ## Kill the operator at every write and every pair of writes, in worlds in memory
 	ORRERY_SWEEP=full $(bin)/pytest tests/world/crashes $(ARGS)
 
+.PHONY: test-strength
+test-strength: setup ## Plant bugs, one at a time, and see that the fast tests find each of them
+	ORRERY_STRENGTH=1 $(bin)/pytest tests/strength $(ARGS)
+
 .PHONY: test-contract
 test-contract: setup ## Hold the simulated region to a real Nomad, where there is one
 	$(bin)/pytest tests/contract $(ARGS)
@@ -49,6 +53,10 @@ test-integration: setup ## Run the operator on a real API server
 .PHONY: test-e2e
 test-e2e: setup ## Keep the promises, one file each, on a playground
 	$(bin)/pytest tests/e2e $(ARGS)
+
+.PHONY: test-faults
+test-faults: setup ## Break the hub, the regions, the ways to them and the operator, and see it mend
+	$(bin)/pytest tests/faults $(ARGS)
 
 .PHONY: fmt
 fmt: setup ## Format the sources and mend what can be mended without thought

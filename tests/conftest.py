@@ -11,7 +11,7 @@ from tests.lab.requirements import describe_skips, in_ci, missing_hub, require_n
 from tests.world.crashes.plans import tried
 
 TESTS = Path(__file__).parent
-HUB_FOLDERS = ("integration", "e2e")
+HUB_FOLDERS = ("integration", "e2e", "faults")
 """Folders whose tests need a real API server; each is a marker, too."""
 
 MISSING_HUB = pytest.StashKey[str | None]()

@@ -122,7 +122,9 @@ def test_pages_name_targets_that_exist(path: Path) -> None:
 
 @each(PAGES)
 def test_pages_name_commands_that_exist(path: Path) -> None:
-    calls = (re.match(r"(?:\$ )?(?:kubectl )?orrery((?: [a-z]+)+)", line) for line in code(path))
+    calls = (
+        re.match(r"(?:\$ )?(?:kubectl )?orrery((?: [a-z][a-z-]*)+)", line) for line in code(path)
+    )
 
     assert [match[0] for match in calls if match and not exists(match[1].split())] == []
 

@@ -13,6 +13,8 @@ VERBS: Final = {
     "describe": "Show one object as a tree, with what happened to it.",
     "explain": "Show what one region runs, and what set each field.",
     "plan": "Show what applying manifests would change everywhere.",
+    "region": "Forget a region that is gone, or allow a mass stop in one.",
+    "recover": "Write deployments back from what regions run.",
     "demo": "Take a tour on a planet on this machine.",
     "playground": "Run a hub, an operator and regions on this machine.",
     "run": "Run the operator.",

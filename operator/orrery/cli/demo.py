@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,7 +14,8 @@ from orrery.cli.hub import finish
 from orrery.cli.playground import hub_option, nomad_option
 from orrery.cli.tour import Tour
 from orrery.errors import OrreryError
-from orrery.playground import lifecycle
+from orrery.playground import lifecycle, shell
+from orrery.playground.interruption import cancel_on_signals, to_the_end
 from orrery.playground.lifecycle import Options
 from orrery.playground.state import HubKind, Layout, NomadKind
 
@@ -48,15 +48,15 @@ def demo(directory: Path | None, regions: int, nomad: str, hub: str, *, keep: bo
     """Take a tour: one application in many regions, on a planet on this machine.
 
     Starts a hub, the operator and regions; deploys examples; overrides one region; kills a region
-    and brings it back; deletes. Each step says what happens, and the kubectl line to see it.
+    and brings it back; deletes. Each step says what happens.
 
-    On a terminal the planet stays up until Ctrl-C; elsewhere it is taken down at the end. Exits
-    with 1 when a step fails, and says why, with the end of the logs.
+    On a terminal the planet stays up until Ctrl-C, and each step names the kubectl line to see it;
+    elsewhere it is taken down at the end, unless it is kept. Exits with 1 when a step fails, and
+    says why, with the end of the logs.
     """
     root = directory or Path(tempfile.mkdtemp(prefix="orrery-demo-"))
     options = Options(
         directory=root,
-        continents=2,
         regions=regions,
         nomad=None if nomad == "auto" else NomadKind(nomad),
         hub=HubKind(hub),
@@ -73,34 +73,34 @@ def demo(directory: Path | None, regions: int, nomad: str, hub: str, *, keep: bo
 
 async def _tour(options: Options, *, keep: bool, linger: bool) -> None:
     """Take the tour; a polite kill ends it as Ctrl-C does."""
-    task = asyncio.current_task()
-    assert task, "asyncio.run makes one"
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    tour = Tour(options, click.echo)
+    cancel_on_signals()
+    stays = keep or linger
+    tour = Tour(options, click.echo, hints=stays)
     try:
         await tour.take()
-        if linger and not keep:
+        if not stays:
+            click.echo(f"To look around afterwards: {shell.orrery('demo', '--keep')}")
+        elif not keep:
             await _until_interrupted()
     except asyncio.CancelledError as error:
         raise OrreryError("Interrupted", "the tour was interrupted") from error
     finally:
         if keep and tour.is_up:
             root = Layout.of(options.directory).root
-            click.echo(f"left running; end it: orrery playground down --directory {root}")
+            end = shell.orrery("playground", "down", "--directory", root)
+            click.echo(f"left running; end it: {end}")
         elif tour.is_up:
             click.echo("taking the planet down; this usually takes 5 seconds")
-            await lifecycle.down(options.directory)
+            await to_the_end(lifecycle.down(options.directory), click.echo)
 
 
 async def _until_interrupted() -> None:
     """Wait for Ctrl-C, which is no failure here."""
     click.echo("\nThe planet stays up until Ctrl-C.")
-    interrupted = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, interrupted.set)
     try:
-        await interrupted.wait()
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-    click.echo()
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        assert task, "a coroutine runs in one"
+        task.uncancel()
+        click.echo()

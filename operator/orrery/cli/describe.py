@@ -181,7 +181,9 @@ def _region(body: Document, now: datetime, continent: Document | None) -> Branch
     place = ", ".join(location[part] for part in ("city", "country") if location.get(part))
     nomad = told.get("nomad") or {}
     seen = told.get("lastSeenTime")
+    phase = told.get("phase") or "Pending"
     since = f", last seen {age(seen, now)} ago" if seen else ""
+    then = ", when last seen" if phase == "Unreachable" else ""
     external = (spec.get("controlPlane") or {}).get("external") or {}
     capacity, orphans = told.get("capacity"), told.get("orphans")
     around = titled(spec["continent"], continent["spec"].get("displayName") if continent else None)
@@ -190,21 +192,25 @@ def _region(body: Document, now: datetime, continent: Document | None) -> Branch
         f"Nomad {nomad.get('version') or 'unknown'} at {external.get('nomadAddress', '?')}",
     ]
     if capacity:
-        facts.append(
-            f"capacity {capacity.get('cpuMHz', 0)} MHz, {capacity.get('memoryMB', 0)} MiB memory"
-        )
+        cpu, memory = (capacity.get(key, 0) for key in ("cpuMHz", "memoryMB"))
+        facts.append(f"capacity {cpu} MHz, {memory} MiB memory{then}")
     if orphans:
         names = ", ".join(orphans.get("names") or ())
         facts.append(f"{count(orphans['count'], 'job')} without an owner, left alone: {names}")
     machines = [
-        Branch(f"data center {d['name']}: {d.get('ready', 0)}/{d.get('machines', 0)} machines")
+        Branch(
+            f"data center {d['name']}: {d.get('ready', 0)}/{d.get('machines', 0)} machines{then}"
+        )
         for d in told.get("dataCenters") or ()
     ]
-    phase = told.get("phase") or "Pending"
     return Branch(
         f"Region {titled(metadata['name'], spec.get('displayName'))}: {phase}{since}",
         (*map(Branch, facts), *_notes(body), *machines),
     )
+
+
+def _ready(data_center: Mapping[str, Any]) -> str:
+    return f"{data_center.get('ready', 0)}/{data_center.get('machines', 0)}"
 
 
 def _notes(body: Document) -> list[Branch]:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orrery.cli.changes import NONE, Change, changes_of
+from orrery.cli.instances import at_a_time, count_instances
 from orrery.errors import OrreryError, Refused
 from orrery.planning import protocol
 from orrery.planning.protocol import Memory, Owner
 from orrery.planning.room import describe_failure
 from orrery.ports import Document, Job, PlacementFailure, PlanResult, RegionNomad
 from orrery.reconcile.decision import decide
-
-_UNTOUCHED = frozenset({"ignore"})
 
 
 class Action(StrEnum):
@@ -26,11 +25,13 @@ class Action(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     STOP = "stop"
+    LATER = "later"
+    """Something, when it answers: the region cannot be asked, and was last left otherwise."""
     NOTHING = "nothing"
     BLOCKED = "blocked"
     """Nothing, though something is wanted: another's job, a refusal, a missing driver."""
     UNREACHABLE = "unreachable"
-    """Not known: the region cannot be asked."""
+    """Not known: the region cannot be asked, and was last left as it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Outcome:
     changes: tuple[Change, ...] = ()
     instances: tuple[tuple[str, int], ...] = ()
     """By kind of update, such as ``place`` or ``destructive``; without those left as they are."""
+    at_a_time: int = 0
+    """How many of those that are replaced change at a time; 0 when all may."""
     no_room: tuple[str, ...] = ()
     """Why instances find no place, one sentence per task group."""
     notes: tuple[str, ...] = ()
@@ -77,7 +80,22 @@ async def ask_region(nomad: RegionNomad, wanted: Wanted) -> Outcome:
         return Outcome(Action.BLOCKED, notes=(error.message,))
     except OrreryError as error:
         # No write is sent, so whatever else came instead of an answer means the same.
-        return Outcome(Action.UNREACHABLE, notes=(error.message,))
+        return not_asked(wanted, error.message)
+
+
+def not_asked(wanted: Wanted, why: str) -> Outcome:
+    """Judge a region that cannot be asked by what was last left there; *why* it cannot."""
+    differs = wanted.memory.digest != wanted.digest
+    match (wanted.document is not None, differs):
+        case (True, True):
+            action, note = Action.LATER, "will be brought to this spec when it answers"
+        case (True, False):
+            action, note = Action.UNREACHABLE, "this spec was the last that it was asked to run"
+        case (False, True):
+            action, note = Action.LATER, "its job will be stopped when it answers"
+        case _:
+            action, note = Action.UNREACHABLE, "whether a job of ours is there is not known"
+    return Outcome(action, notes=(note, why))
 
 
 def grouped(outcomes: Mapping[str, Outcome]) -> list[tuple[Outcome, tuple[str, ...]]]:
@@ -119,14 +137,15 @@ async def _ask(nomad: RegionNomad, wanted: Wanted) -> Outcome:
             return Outcome(Action.BLOCKED, notes=(note,))
     plan = await nomad.plan_job(wanted.document)
     action = Action.CREATE if job is None else Action.UPDATE
-    return _outcome(action, plan)
+    return _outcome(action, plan, wanted.document)
 
 
 async def _removal(nomad: RegionNomad, wanted: Wanted, job: Job | None) -> Outcome:
     if job is None or job.stop or not protocol.owns(wanted.owner, job.meta):
         return Outcome(Action.NOTHING)
-    plan = await nomad.plan_job({**job.document, "Stop": True})
-    return Outcome(Action.STOP, instances=_instances(plan))
+    stopped = {**job.document, "Stop": True}
+    plan = await nomad.plan_job(stopped)
+    return Outcome(Action.STOP, instances=count_instances(plan, stopped))
 
 
 async def _create_namespace_first(nomad: RegionNomad, wanted: Wanted) -> Outcome:
@@ -140,21 +159,23 @@ async def _create_namespace_first(nomad: RegionNomad, wanted: Wanted) -> Outcome
     name = f"orrery-plan-{wanted.digest}"
     stand_in = {**wanted.document, "Namespace": "default", "ID": name, "Name": name}
     try:
-        return _outcome(Action.CREATE, await nomad.plan_job(stand_in))
+        return _outcome(Action.CREATE, await nomad.plan_job(stand_in), stand_in)
     except Refused as error:
         note = f"whether there is room is not known: {error.message}"
         return Outcome(Action.CREATE, notes=(note,))
 
 
-def _outcome(action: Action, plan: PlanResult) -> Outcome:
+def _outcome(action: Action, plan: PlanResult, job: Document) -> Outcome:
     if plan.diff.get("Type") == NONE:
         return Outcome(Action.NOTHING, no_room=_no_room(plan.failures))
-    changes = () if action is Action.CREATE else changes_of(plan.diff)
-    return Outcome(action, changes, _instances(plan), _no_room(plan.failures))
-
-
-def _instances(plan: PlanResult) -> tuple[tuple[str, int], ...]:
-    return tuple((k, n) for k, n in plan.updates.items() if n and k not in _UNTOUCHED)
+    instances = count_instances(plan, job)
+    return Outcome(
+        action,
+        changes=() if action is Action.CREATE else changes_of(plan.diff),
+        instances=instances,
+        at_a_time=at_a_time(dict(instances), job),
+        no_room=_no_room(plan.failures),
+    )
 
 
 def _no_room(failures: Mapping[str, PlacementFailure]) -> tuple[str, ...]:

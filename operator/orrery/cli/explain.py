@@ -41,17 +41,32 @@ Examples:
 @click.command(epilog=_EXAMPLE)
 @click.argument("object_", metavar="[gd/NAME]", default="")
 @click.option("--region", required=True, help="The region to explain.")
-@click.option("-f", "--filename", default="", help="Explain a manifest; - is standard input.")
+@click.option(
+    "-f",
+    "--filename",
+    "filenames",
+    multiple=True,
+    help="Explain a manifest, just one; - is standard input.",
+)
 @click.option("--offline", is_flag=True, help="With -f: take the regions from the placement alone.")
 @hub_options()
 @output_option
 def explain(
-    target: Target, object_: str, region: str, filename: str, output: str, *, offline: bool
+    target: Target,
+    object_: str,
+    region: str,
+    filenames: tuple[str, ...],
+    output: str,
+    *,
+    offline: bool,
 ) -> None:
     """Show the derived definition of one region: each field, its value, and what set it.
 
     A value comes from an override, from the spec, or is a default. Secrets are named, never read.
     """
+    if len(filenames) > 1:
+        raise click.UsageError(f"-f is given {len(filenames)} times: one manifest is explained")
+    filename = "".join(filenames)
     if not object_ and not filename:
         raise click.UsageError("name a deployment, as in gd/shop, or a manifest with -f")
     if offline and not filename:

@@ -14,7 +14,7 @@ from orrery.api.globaldeployment import GlobalDeployment
 from orrery.api.region import Region
 from orrery.api.regionclass import RegionClass
 from orrery.api.validation import ValidationFailure, validate_region, validate_region_class
-from orrery.cli.dryrun import Action, Outcome, Wanted, ask_regions
+from orrery.cli.dryrun import Action, Outcome, Wanted, ask_regions, not_asked
 from orrery.cli.hub import Reader
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused
 from orrery.names import nomad_namespace
@@ -33,6 +33,11 @@ from orrery.render.variables import secret_references
 REGION_IS_PAUSED: Final = (
     "spec.paused of the region is true: nothing is written there until it is false"
 )
+BEING_DELETED: Final = (
+    "it is being deleted, and its jobs are being stopped: apply it again when it is gone"
+)
+
+_NOT_ASKED: Final = frozenset({Action.LATER, Action.UNREACHABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Forecast:
     def fails(self) -> bool:
         """Whether something is in the way, or nothing can be known."""
         actions = {outcome.action for outcome in self.outcomes.values()}
-        blind = actions == {Action.UNREACHABLE}
+        blind = bool(actions) and actions <= _NOT_ASKED
         return bool(self.problems) or blind or Action.BLOCKED in actions
 
     @property
@@ -119,12 +124,20 @@ async def foresee(
         Forecast(
             namespace=draft.namespace,
             name=draft.name,
-            outcomes=draft.known | found | {r: failures[r] for r in draft.wanted if r in failures},
+            outcomes=draft.known
+            | {r: _without_address(outcome, world.regions[r]) for r, outcome in found.items()}
+            | {r: not_asked(w, failures[r]) for r, w in draft.wanted.items() if r in failures},
             problems=tuple(draft.problems),
             notes=tuple(draft.notes),
         )
         for draft, found in zip(drafts, asked, strict=True)
     ]
+
+
+def _without_address(outcome: Outcome, region: Region) -> Outcome:
+    """Leave the region's address out of *outcome*: regions that are dark alike are one group."""
+    address = region.spec.control_plane.external.nomad_address.rstrip("/")
+    return replace(outcome, notes=tuple(n.removeprefix(f"{address}: ") for n in outcome.notes))
 
 
 async def _world(reader: Reader) -> _World:
@@ -154,6 +167,9 @@ async def _draft(
     metadata, spec = deployment.metadata, deployment.spec
     draft = _Draft(metadata.namespace, metadata.name)
     live = await reader.read(Key(Kind.GLOBAL_DEPLOYMENT, metadata.namespace, metadata.name))
+    if live and live["metadata"].get("deletionTimestamp"):
+        draft.problems.append(BEING_DELETED)
+        return draft
     memories, generation = _memories(live), _generation(live, spec_revision(spec))
     choice = choose(spec.placement, world.candidates)
     unknown = describe_unknown(choice)
@@ -258,24 +274,23 @@ async def _connect(
     world: _World,
     regions: Sequence[str],
     settings: Settings,
-) -> tuple[dict[str, RegionNomad], dict[str, Outcome]]:
-    """Connect to *regions*; without usable credentials a region cannot be asked."""
+) -> tuple[dict[str, RegionNomad], dict[str, str]]:
+    """Connect to *regions*; say of those without usable credentials what is wrong with them."""
 
-    async def connect(name: str) -> RegionNomad | Outcome:
+    async def connect(name: str) -> RegionNomad | str:
         spec, namespace = world.regions[name].spec, settings.operator_namespace
         secret_name = spec.control_plane.external.credentials_secret_ref.name
         try:
             secret = await reader.read_secret(namespace, secret_name)
             return factory.connect(credentials(spec, secret, namespace=namespace))
         except OrreryError as error:
-            note = f"no usable credentials: {error.message}"
-            return Outcome(Action.UNREACHABLE, notes=(note,))
+            return f"no usable credentials: {error.message}"
 
     made = await asyncio.gather(*map(connect, regions))
     clients: dict[str, RegionNomad] = {}
-    failures: dict[str, Outcome] = {}
+    failures: dict[str, str] = {}
     for name, result in zip(regions, made, strict=True):
-        if isinstance(result, Outcome):
+        if isinstance(result, str):
             failures[name] = result
         else:
             clients[name] = result

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from orrery.api.base import API_VERSION
 from orrery.api.crd import DEFINITIONS, PLURALS
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused
 from orrery.names import LEASE, OPERATOR_NAMESPACE
-from orrery.planning.suggest import did_you_mean, nearest
+from orrery.planning.suggest import did_you_mean, listed, nearest
 from orrery.ports import Document, Key, Kind, Lease, Secret
 from orrery.telemetry import Telemetry
 
@@ -145,7 +145,8 @@ def finish(
 
 @asynccontextmanager
 async def reading(target: Target) -> AsyncIterator["HubReader"]:
-    """Connect to the hub, lazily."""
+    """Connect to the hub, lazily. Raises `InvalidSpec` for a context that does not exist."""
+    _check_context(target)
     async with HubConnection(HubSource(target.kubeconfig, target.context)) as connection:
         yield HubReader(connection)
 
@@ -221,14 +222,24 @@ def parse_reference(text: str, kinds: Sequence[Kind]) -> tuple[Kind, str]:
     if not name or (slash and not word):
         raise click.UsageError(f"'{text}' is not KIND/NAME, as in gd/shop")
     if not slash:
+        _refuse_kind(name, kinds)
         return Kind.GLOBAL_DEPLOYMENT, name
     kind = _KINDS.get(word.lower())
     if kind is not None and kind in kinds:
         return kind, name
     known = [short for short in _KINDS if _KINDS[short] in kinds]
     hint = did_you_mean(nearest(word.lower(), known))
-    listed = ", ".join(d.short_name for d in DEFINITIONS if d.kind in kinds)
-    raise click.UsageError(f"'{word}' in '{text}' is none of {listed}{hint}")
+    allowed = ", ".join(d.short_name for d in DEFINITIONS if d.kind in kinds)
+    raise click.UsageError(f"'{word}' in '{text}' is none of {allowed}{hint}")
+
+
+def _refuse_kind(word: str, kinds: Sequence[Kind]) -> None:
+    """Refuse the word for a kind in the place of a name: the name was forgotten."""
+    kind = _KINDS.get(word.lower())
+    for definition in DEFINITIONS:
+        if definition.kind == kind and kind in kinds:
+            form = f"{definition.short_name}/NAME"
+            raise click.UsageError(f"'{word}' is a kind: add the name of the object, as in {form}")
 
 
 async def find(reader: Reader, kind: Kind, name: str, target: Target) -> Document:
@@ -291,11 +302,28 @@ def _context_namespace(kubeconfig: str, context: str) -> str:
     """Read the namespace of a context; what is wrong with the file is said when it is used."""
     if not kubeconfig and POD_NAMESPACE_FILE.is_file():
         return POD_NAMESPACE_FILE.read_text(encoding="utf-8").strip()
+    current, contexts = _contexts(kubeconfig, context)
+    return str((contexts.get(current) or {}).get("namespace") or "default")
+
+
+def _check_context(target: Target) -> None:
+    """Refuse a context that the kubeconfig does not have; what else is wrong is said later."""
+    if not target.kubeconfig and POD_NAMESPACE_FILE.is_file():
+        return
+    current, contexts = _contexts(target.kubeconfig, target.context)
+    if not contexts or current in contexts:
+        return
+    path = target.kubeconfig or USER_KUBECONFIG
+    message = f"kubeconfig: '{path}' has no context \"{current}\", it has {listed(contexts)}"
+    raise InvalidSpec("KubeconfigInvalid", message)
+
+
+def _contexts(kubeconfig: str, context: str) -> tuple[str, Mapping[str, Mapping[str, Any]]]:
+    """Read which context is chosen, and all by their names; none from what is no kubeconfig."""
     path = Path(kubeconfig or USER_KUBECONFIG).expanduser()
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        current = context or config["current-context"]
-        found = next(c["context"] for c in config["contexts"] if c["name"] == current)
-        return str(found.get("namespace") or "default")
-    except (yaml.YAMLError, OSError, LookupError, TypeError, StopIteration):
-        return "default"
+        contexts = {c["name"]: c.get("context") or {} for c in config["contexts"]}
+        return context or str(config["current-context"]), contexts
+    except (yaml.YAMLError, OSError, LookupError, TypeError, AttributeError, ValueError):
+        return context, {}

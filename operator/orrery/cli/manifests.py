@@ -54,13 +54,20 @@ class Manifest:
         return metadata if isinstance(metadata, Mapping) else {}
 
 
-def read_manifests(where: str) -> list[Manifest]:
-    """Read every document at *where*: a file, the files of a folder, or - for standard input.
+def read_manifests(*places: str) -> list[Manifest]:
+    """Read every document at *places*: files, the files of folders, or - for standard input.
 
     Raises `InvalidSpec` for what cannot be read.
     """
+    if places.count(STDIN) > 1:
+        raise InvalidSpec(_UNREADABLE, f"{STDIN} is given twice: standard input can be read once")
+    return [manifest for place in places for manifest in _read_place(place)]
+
+
+def _read_place(where: str) -> Iterator[Manifest]:
     if where == STDIN:
-        return list(_parse("standard input", sys.stdin.read()))
+        yield from _parse(_called(where), sys.stdin.read())
+        return
     path = Path(where)
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
@@ -70,7 +77,8 @@ def read_manifests(where: str) -> list[Manifest]:
         files = [path]
     else:
         raise InvalidSpec(_UNREADABLE, f"{where}: no such file or folder")
-    return [manifest for file in files for manifest in _parse(str(file), _read(file))]
+    for file in files:
+        yield from _parse(str(file), _read(file))
 
 
 def in_namespace(manifest: Manifest, namespace: str, *, given: bool) -> Manifest:
@@ -90,14 +98,19 @@ def in_namespace(manifest: Manifest, namespace: str, *, given: bool) -> Manifest
     return Manifest(manifest.source, {**manifest.document, "metadata": metadata})
 
 
-def deployments_in(manifests: Sequence[Manifest], where: str) -> list[Manifest]:
-    """Pick the GlobalDeployments; raises `InvalidSpec` when there is none."""
+def deployments_in(manifests: Sequence[Manifest], *places: str) -> list[Manifest]:
+    """Pick the GlobalDeployments of what was read at *places*; raises `InvalidSpec` without any."""
     found = [manifest for manifest in manifests if manifest.is_deployment]
     if not found:
         kinds = ", ".join(sorted({_kind_of(manifest) for manifest in manifests})) or "nothing"
         wanted = f"{Kind.GLOBAL_DEPLOYMENT} of {API_VERSION}"
-        raise InvalidSpec(_UNREADABLE, f"{where}: holds no {wanted}, but {kinds}")
+        where = ", ".join(map(_called, places))
+        raise InvalidSpec(_UNREADABLE, f"{where}: no {wanted} is in there, but {kinds}")
     return found
+
+
+def _called(place: str) -> str:
+    return "standard input" if place == STDIN else place
 
 
 def _kind_of(manifest: Manifest) -> str:

@@ -5,6 +5,7 @@ or regions is shown with its control characters taken out, so that no message ca
 """
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _STYLES: Final = {
         ("Failed", "Degraded", "Unreachable", "False", "stop", "Warning", "died"), "red"
     ),
 }
+_FILLED: Final = re.compile(r"\s+(\x1b\[0m)?\Z")
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
@@ -88,7 +90,12 @@ def rendered(
         shown = _tree(part, boxes=terminal) if isinstance(part, Branch) else part
         # Where even the least widths do not fit, the terminal folds; cutting would lose text.
         console.print(shown, crop=False)
-    return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+    return "".join(f"{_trimmed(line)}\n" for line in file.getvalue().splitlines())
+
+
+def _trimmed(line: str) -> str:
+    """Take off the blanks that fill the last column, inside of its colour, too."""
+    return _FILLED.sub(r"\1", line)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

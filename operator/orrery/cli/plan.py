@@ -15,6 +15,7 @@ from orrery.api.validation import ValidationFailure, validate_deployment
 from orrery.cli.dryrun import Action, Outcome, grouped
 from orrery.cli.forecast import Forecast, Settings, foresee
 from orrery.cli.hub import Reader, Target, ask, hub_options, operator_namespace_option
+from orrery.cli.instances import REPLACED
 from orrery.cli.manifests import Manifest, deployments_in, in_namespace, read_manifests
 from orrery.cli.output import JSON, count, line, output_option, show, show_json
 from orrery.errors import InvalidSpec
@@ -28,7 +29,7 @@ Example:
   GlobalDeployment team-a/shop
     update in 1 region: was
       resources.memoryMB: 256 -> 1024
-      instances: 10 to replace
+      instances: 10 to replace, 1 at a time
     no change in 3 regions: fra, par, sfo
 """
 
@@ -36,6 +37,7 @@ _ACTIONS: Final = {
     Action.CREATE: "create in",
     Action.UPDATE: "update in",
     Action.STOP: "stop in",
+    Action.LATER: "later in",
     Action.NOTHING: "no change in",
     Action.BLOCKED: "blocked in",
     Action.UNREACHABLE: "not known in",
@@ -43,10 +45,10 @@ _ACTIONS: Final = {
 _INSTANCES: Final = {
     "place": "to start",
     "in_place": "to change in place",
-    "destructive": "to replace",
+    REPLACED: "to replace",
     "stop": "to stop",
     "migrate": "to move",
-    "canary": "to start as canary",
+    "canary": "to start first, as canary",
     "preemption": "of others to displace",
 }
 
@@ -59,7 +61,12 @@ class PlanError(click.ClickException):
 
 @click.command(epilog=_EXAMPLE)
 @click.option(
-    "-f", "--filename", required=True, help="A manifest, a folder of them, or - for standard input."
+    "-f",
+    "--filename",
+    "filenames",
+    required=True,
+    multiple=True,
+    help="A manifest, a folder of them, or - for standard input; may be given several times.",
 )
 @operator_namespace_option
 @click.option(
@@ -71,19 +78,28 @@ class PlanError(click.ClickException):
 )
 @hub_options(all_namespaces=False)
 @output_option
-def plan(target: Target, filename: str, operator_namespace: str, install: str, output: str) -> None:
+def plan(
+    target: Target,
+    filenames: tuple[str, ...],
+    operator_namespace: str,
+    install: str,
+    output: str,
+) -> None:
     """Show what applying manifests would change in every region. Nothing is written anywhere.
 
     Each region's own Nomad is asked, all at once, so the answer says whether there is room.
     Regions with the same answer share a paragraph. To ask, this reads the Secrets with the
     regions' credentials. Only GlobalDeployments are planned; other kinds are named as skipped.
 
+    A region that cannot be asked is judged by what the hub remembers: it is changed later, when it
+    answers, or it was last left with this very spec.
+
     Exit status: 0 nothing would change, 1 something would, 255 a manifest is not valid, something
     is in the way, or no region can be asked.
     """
     try:
-        manifests = read_manifests(filename)
-        planned = [_placed(manifest, target) for manifest in deployments_in(manifests, filename)]
+        manifests = read_manifests(*filenames)
+        planned = [_placed(manifest, target) for manifest in deployments_in(manifests, *filenames)]
         deployments = accept_all(planned)
     except InvalidSpec as error:
         raise PlanError(error.message) from error
@@ -104,7 +120,12 @@ def plan(target: Target, filename: str, operator_namespace: str, install: str, o
 def accept_all(manifests: Sequence[Manifest]) -> list[GlobalDeployment]:
     """Validate *manifests*; raises `InvalidSpec` that names every problem of every one."""
     accepted, problems = [], []
+    sources: dict[tuple[str, str], str] = {}
     for manifest in manifests:
+        key = (manifest.namespace, manifest.name)
+        if manifest.name and key in sources:
+            problems.append(f"{manifest} was read before, from {sources[key]}: plan one of them")
+        sources[key] = manifest.source
         try:
             accepted.append(validate_deployment(manifest.document))
         except ValidationFailure as found:
@@ -163,6 +184,7 @@ def as_json(forecasts: Sequence[Forecast], skipped: Sequence[str]) -> Document:
                             {"field": c.field, "old": c.old, "new": c.new} for c in outcome.changes
                         ],
                         "instances": dict(outcome.instances),
+                        "atATime": outcome.at_a_time,
                         "noRoom": list(outcome.no_room),
                         "notes": list(outcome.notes),
                     }
@@ -179,7 +201,7 @@ def as_json(forecasts: Sequence[Forecast], skipped: Sequence[str]) -> Document:
 
 def _group(outcome: Outcome, regions: Sequence[str]) -> list[Any]:
     where = f"{_ACTIONS[outcome.action]} {count(len(regions), 'region')}: {', '.join(regions)}"
-    counted = [f"{number} {_INSTANCES.get(kind, kind)}" for kind, number in outcome.instances]
+    counted = [_counted(kind, number, outcome.at_a_time) for kind, number in outcome.instances]
     each = "instances in each" if len(regions) > 1 else "instances"
     return [
         line(where, indent=2),
@@ -188,6 +210,11 @@ def _group(outcome: Outcome, regions: Sequence[str]) -> list[Any]:
         *(line(f"no room: {why}", indent=4) for why in outcome.no_room),
         *(line(note, indent=4) for note in outcome.notes),
     ]
+
+
+def _counted(kind: str, number: int, at_a_time: int) -> str:
+    words = f"{number} {_INSTANCES.get(kind, kind)}"
+    return f"{words}, {at_a_time} at a time" if at_a_time and kind == REPLACED else words
 
 
 def _placed(manifest: Manifest, target: Target) -> Manifest:

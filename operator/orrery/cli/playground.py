@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -13,6 +12,8 @@ from pydantic.alias_generators import to_camel
 
 from orrery.cli.output import JSON, line, output_option, printable, show, show_json, table
 from orrery.errors import OrreryError
+from orrery.playground import shell
+from orrery.playground.interruption import cancel_on_signals
 from orrery.playground.lifecycle import Options, down, up
 from orrery.playground.power import kill, revive
 from orrery.playground.state import HubKind, NomadKind
@@ -27,6 +28,8 @@ _directory = click.option(
     show_default=True,
     help="Where the playground keeps its files.",
 )
+
+_which = click.argument("name", metavar="REGION|operator")
 
 nomad_option = click.option(
     "--nomad",
@@ -52,7 +55,12 @@ def playground() -> None:
 
 @playground.command("up")
 @_directory
-@click.option("--continents", default=2, show_default=True, help="Number of continents.")
+@click.option(
+    "--continents",
+    type=int,
+    show_default="2, or 1 for a single region",
+    help="Number of continents.",
+)
 @click.option("--regions", default=4, show_default=True, help="Number of regions.")
 @nomad_option
 @hub_option
@@ -62,9 +70,12 @@ def playground() -> None:
     help="Whether to start the operator; without it, run it yourself, in a debugger say.",
 )
 def up_command(
-    directory: Path, continents: int, regions: int, nomad: str, hub: str, *, operator: bool
+    directory: Path, continents: int | None, regions: int, nomad: str, hub: str, *, operator: bool
 ) -> None:
-    """Start a playground, wait until all of it is ready, and leave it running."""
+    """Start a playground, wait until all of it is ready, and leave it running.
+
+    Ctrl-C takes down what was started so far.
+    """
     options = Options(
         directory=directory,
         continents=continents,
@@ -91,24 +102,27 @@ def status_command(directory: Path, output: str) -> None:
 
 @playground.command("kill")
 @_directory
-@click.argument("region")
-def kill_command(directory: Path, region: str) -> None:
-    """End the agent of REGION at once, as a power failure would."""
-    _run(kill(directory, region, click.echo))
+@_which
+def kill_command(directory: Path, name: str) -> None:
+    """End the agent of REGION, or the operator, at once, as a power failure would."""
+    _run(kill(directory, name, click.echo))
 
 
 @playground.command("revive")
 @_directory
-@click.argument("region")
-def revive_command(directory: Path, region: str) -> None:
-    """Bring REGION back with the data it had."""
-    _run(revive(directory, region, click.echo))
+@_which
+def revive_command(directory: Path, name: str) -> None:
+    """Bring REGION back with the data it had, or the operator."""
+    _run(revive(directory, name, click.echo))
 
 
 @playground.command("down")
 @_directory
 def down_command(directory: Path) -> None:
-    """End every process of the playground and remove its files, except logs."""
+    """End every process of the playground and remove its files, except logs.
+
+    Ctrl-C does not keep it from that.
+    """
     _run(down(directory, click.echo))
 
 
@@ -116,9 +130,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run *work*; Ctrl-C and a polite kill both let it clean up after itself."""
 
     async def interruptible() -> T:
-        task = asyncio.current_task()
-        assert task, "asyncio.run makes one"
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        cancel_on_signals()
         return await work
 
     try:
@@ -146,15 +158,25 @@ def _show(report: Report) -> None:
         for region in report.regions
     ]
     show(
-        line(f"hub       {report.hub}  {report.hub_url}"),
-        line(f"operator  {report.operator}"),
+        line(f"hub       {report.hub}{_pids(report)}  {report.hub_url}"),
+        line(f"operator  {report.operator}{_operator_pid(report)}"),
         line(f"regions   {report.nomad} Nomad, {_instances(report)}"),
         table(("REGION", "CONTINENT", "PROCESS", "PHASE", "PID", "ADDRESS"), rows),
     )
     # Not folded: these lines hold paths that are copied.
     for problem in report.problems:
         click.echo(f"! {printable(problem)}")
-    click.echo(f"\nexport KUBECONFIG={report.kubeconfig}")
+    click.echo(f"\n{shell.export(report.kubeconfig)}")
+
+
+def _pids(report: Report) -> str:
+    if report.hub is not Life.RUNNING or not report.hub_pids:
+        return ""
+    return "  pid " + ", ".join(f"{pid} ({name})" for name, pid in report.hub_pids.items())
+
+
+def _operator_pid(report: Report) -> str:
+    return f"  pid {report.operator_pid}" if report.operator is Life.RUNNING else ""
 
 
 def _instances(report: Report) -> str:

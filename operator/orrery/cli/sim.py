@@ -135,7 +135,11 @@ async def _run(options: _Options) -> None:
     )
     regions = [_region(plan, token, options) for plan in plans]
     ports = [options.base_port + i if options.base_port else 0 for i in range(len(regions))]
-    context = _server_tls(authority, directory) if authority and directory else None
+    try:
+        context = _server_tls(authority, directory) if authority and directory else None
+    except OSError as error:
+        words = f"--tls-directory: {directory} cannot be used: {error.strerror}"
+        raise click.ClickException(words) from error
     try:
         async with serve(
             regions, ports=ports, ssl=context, admin_port=options.admin_port

@@ -86,7 +86,7 @@ def status(target: Target, operator_namespace: str, output: str) -> None:
     """Show the planet in a few lines: continents, regions, and the deployments of a namespace.
 
     What is shown is what the operator last saw; a region that does not answer has the time since
-    it last did. When no operator runs, the first line says so.
+    it last did. When no operator runs, the first line says so, and since when.
     """
     planet = ask(target, lambda reader: look(reader, target, operator_namespace))
     now = datetime.now(UTC)
@@ -120,8 +120,8 @@ def planet_text(planet: Planet, now: datetime, *, place: str) -> str:
 def planet_lines(planet: Planet, now: datetime, *, place: str) -> list[Any]:
     """Lay out the planet for people."""
     continents = len({region.continent for region in planet.regions})
-    stale = stale_since(planet.operator, now)
-    parts = [line(f"no operator runs, what follows is {stale} old"), line()] if stale else []
+    since = told_at(planet.operator, now)
+    parts = [] if since is None else [line(_stale(since, now)), line()]
     if not planet.regions:
         parts += [line("no regions: create a Continent, a RegionClass and a Region first")]
     else:
@@ -142,17 +142,23 @@ def planet_lines(planet: Planet, now: datetime, *, place: str) -> list[Any]:
     return [*parts, table(headings, rows)]
 
 
-def stale_since(operator: Lease | None, now: datetime) -> str | None:
-    """Say for how long no operator has looked, None while one does, or when it is not known."""
+def told_at(operator: Lease | None, now: datetime) -> datetime | None:
+    """Say when an operator last looked; None while one does, or when it is not known."""
     if operator is None:
         return None
     renewed = datetime.fromtimestamp(operator.renewed, UTC)
     expired = (now - renewed).total_seconds() > operator.duration
-    return age(renewed.isoformat(), now) if expired or not operator.holder else None
+    return renewed if expired or not operator.holder else None
+
+
+def _stale(since: datetime, now: datetime) -> str:
+    moment = f"{since:%Y-%m-%d %H:%M:%S} UTC"
+    return f"no operator has run since {moment}, what follows is {age(_iso(since), now)} old"
 
 
 def as_json(planet: Planet, now: datetime) -> Document:
     """Return the planet as `-o json` prints it."""
+    since = told_at(planet.operator, now)
     continents: dict[str, list[Document]] = {}
     for region in planet.regions:
         continents.setdefault(region.continent, []).append(
@@ -163,11 +169,12 @@ def as_json(planet: Planet, now: datetime) -> Document:
                 "nomadVersion": region.nomad_version,
                 "machines": region.machines,
                 "machinesReady": region.machines_ready,
-                "lastSeenTime": region.last_seen_time,
+                "lastSeenTime": region.last_seen_time or _seen_by(since, region),
             }
         )
     return {
-        "operatorRuns": planet.operator and stale_since(planet.operator, now) is None,
+        "operatorRuns": planet.operator and since is None,
+        "operatorSeenTime": since and _iso(since),
         "continents": [
             {"name": n, "displayName": planet.continents.get(n) or n, "regions": regions}
             for n, regions in continents.items()
@@ -196,6 +203,7 @@ async def _display_names(reader: Reader) -> dict[str, str]:
 def _region_rows(planet: Planet, now: datetime) -> Iterable[Sequence[str]]:
     """Write a continent's name once, on its first region."""
     before = ""
+    since = told_at(planet.operator, now)
     for region in planet.regions:
         continent = titled(region.continent, planet.continents.get(region.continent))
         yield (
@@ -204,22 +212,31 @@ def _region_rows(planet: Planet, now: datetime) -> Iterable[Sequence[str]]:
             region.phase,
             region.nomad_version or "-",
             _machines(region),
-            _last_seen(region, now),
+            _last_seen(region, since, now),
         )
         before = region.continent
 
 
 def _machines(region: RegionRow) -> str:
-    """Count the ready machines; what was true of a region that does not answer is not known."""
-    if region.phase == "Unreachable":
-        return "?"
-    return f"{region.machines_ready}/{region.machines}"
+    """Count the ready machines; of a region that does not answer, those that were last seen."""
+    counted = f"{region.machines_ready}/{region.machines}"
+    return f"last {counted}" if region.phase == "Unreachable" else counted
 
 
-def _last_seen(region: RegionRow, now: datetime) -> str:
-    if region.last_seen_time:
-        return f"{age(region.last_seen_time, now)} ago"
+def _last_seen(region: RegionRow, since: datetime | None, now: datetime) -> str:
+    seen = region.last_seen_time or _seen_by(since, region)
+    if seen:
+        return f"{age(seen, now)} ago"
     return "now" if region.phase == "Open" else "-"
+
+
+def _seen_by(since: datetime | None, region: RegionRow) -> str | None:
+    """Say when a region that answered was last seen by an operator that does not look any more."""
+    return _iso(since) if since and region.phase == "Open" else None
+
+
+def _iso(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _by_phase(regions: Sequence[RegionRow]) -> str:

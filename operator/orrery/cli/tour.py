@@ -19,7 +19,7 @@ from orrery.cli.hub import HubReader, Target
 from orrery.cli.output import rendered, table
 from orrery.cli.status import look, planet_text
 from orrery.errors import InvalidSpec
-from orrery.playground import lifecycle, power
+from orrery.playground import lifecycle, power, shell
 from orrery.playground.failures import NotReady
 from orrery.playground.kubeapi import apply_options, object_path
 from orrery.playground.lifecycle import Options
@@ -46,9 +46,11 @@ _APPLY: Final = "application/apply-patch+yaml"
 class Tour:
     """One tour over one planet."""
 
-    def __init__(self, options: Options, say: Callable[[str], None]) -> None:
+    def __init__(self, options: Options, say: Callable[[str], None], *, hints: bool) -> None:
+        """Tell the tour by *say*; *hints*: the planet stays, so say how to look at it, too."""
         self._options = options
         self._say = say
+        self._hints = hints
         self._layout = Layout.of(options.directory)
         self._state: State | None = None
         self._connection = HubConnection(HubSource(str(self._layout.kubeconfig)))
@@ -105,12 +107,14 @@ class Tour:
     async def override(self) -> None:
         """Change the override of one region, and prove that no other was written to."""
         (shop,) = self._example(SHOP)
-        override = shop["spec"]["overrides"][0]
-        region = override["regions"][0]
+        changed = copy.deepcopy(shop)
+        override = changed["spec"]["overrides"][0]
+        region, count = override["regions"][0], override["scaling"]["count"]
+        override["scaling"]["count"] = count + 1
         before = _indexes(await self._shop())
 
-        changed = copy.deepcopy(shop)
-        changed["spec"]["overrides"][0]["scaling"]["count"] += 1
+        name = override["name"]
+        self._say(f"changing override {name} of {region}: scaling.count: {count} -> {count + 1}")
         await self._apply(changed)
         await self._await_healthy("shop")
 
@@ -128,7 +132,9 @@ class Tour:
         ]
         self._say(f"written to: {', '.join(written)}; what its override sets there:")
         self._say(rendered(table(("FIELD", "SET BY", "VALUE"), rows)).rstrip())
-        self._say(f"  look: {self._orrery(f'explain gd/shop --region {region}')}")
+        kubeconfig = self._layout.kubeconfig
+        words = ("explain", "gd/shop", "--region", region, "--kubeconfig", kubeconfig)
+        self._look(shell.orrery(*words))
 
     async def lose_region(self) -> None:
         """Kill a region as a power failure would."""
@@ -159,6 +165,9 @@ class Tour:
     async def delete(self) -> None:
         """Delete one deployment and wait until it is gone everywhere."""
         (shop,) = self._example(SHOP)
+        regions = ", ".join(sorted(_regional(await self._shop())))
+        self._say(f"deleting GlobalDeployment shop, which runs in {regions}")
+        began = time.monotonic()
         await self._connection.demand("DELETE", object_path(shop))
         await self._await(
             Kind.GLOBAL_DEPLOYMENT,
@@ -167,6 +176,8 @@ class Tour:
             what="shop is gone, and its jobs in all regions before it",
             within=GONE_WITHIN,
         )
+        seconds = time.monotonic() - began
+        self._say(f"shop is gone, and its jobs in {regions} before it, after {seconds:.1f} s")
         await self._show_deployments()
         self._hint("get gd")
 
@@ -261,20 +272,23 @@ class Tour:
         target = Target(given_namespace=NAMESPACE)
         planet = await look(self._reader, target)
         text = planet_text(planet, datetime.now(UTC), place=f'namespace "{NAMESPACE}"')
-        self._say(f"\n{text.rstrip()}\n")
+        self._say(f"\n{text.rstrip()}")
 
     async def _show_deployments(self) -> None:
         planet = await look(self._reader, Target(given_namespace=NAMESPACE))
         rows = [(d.name, d.regions, d.ready, d.status) for d in planet.deployments]
         text = rendered(table(("NAME", "REGIONS", "READY", "STATUS"), rows))
-        self._say(f"\n{text.rstrip()}\n")
+        self._say(f"\n{text.rstrip()}")
 
-    def _hint(self, *words: str) -> None:
-        for what in words:
-            self._say(f"  look: kubectl --kubeconfig {self._layout.kubeconfig} {what}")
+    def _hint(self, *calls: str) -> None:
+        if self._hints:
+            self._say("")
+        for words in calls:
+            self._look(shell.kubectl(self._layout.kubeconfig, *words.split()))
 
-    def _orrery(self, words: str) -> str:
-        return f"orrery {words} --kubeconfig {self._layout.kubeconfig}"
+    def _look(self, line: str) -> None:
+        if self._hints:
+            self._say(f"  look: {line}")
 
 
 def example_folder() -> Path:

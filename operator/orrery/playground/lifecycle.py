@@ -5,36 +5,35 @@ Ctrl-C or a crash, can end it.
 """
 
 import asyncio
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import aiohttp
-
 from orrery.api.base import API_VERSION
 from orrery.names import OPERATOR_NAMESPACE
-from orrery.playground import agents, kind, objects
+from orrery.playground import agents, kind, objects, shell
 from orrery.playground.build import hub_servers
 from orrery.playground.cleanup import take_down
 from orrery.playground.failures import WrongState
 from orrery.playground.hub import install_crds, require_crds, start_hub
+from orrery.playground.interruption import to_the_end
 from orrery.playground.kubeapi import KubeApi
-from orrery.playground.ports import LOOPBACK, reserve_port
-from orrery.playground.processes import await_ready, environment, start
+from orrery.playground.operator_process import operator_command, start_operator
+from orrery.playground.ports import reserve_port
+from orrery.playground.processes import Process, await_ready
 from orrery.playground.regions import RegionPlan, continents_of, plan_regions
 from orrery.playground.regionsfile import entries_of, write_regions_file
 from orrery.playground.servers import (
     Progress,
     docker_answers,
     find_nomad,
+    nomad_places,
     require_nomad,
 )
 from orrery.playground.state import HubKind, Layout, NomadKind, RegionRecord, State
 
-OPERATOR_READY_WITHIN: Final = 60.0
 REGIONS_OPEN_WITHIN: Final = 60.0
-_OK: Final = 200
+CONTINENTS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +41,19 @@ class Options:
     """What a playground shall be."""
 
     directory: Path
-    continents: int = 2
+    continents: int | None = None
+    """None: two, or one for a single region."""
     regions: int = 4
     nomad: NomadKind | None = None
     """None: real when a Nomad is found, else simulated."""
     hub: HubKind = HubKind.PROCESSES
     operator: bool = True
     """False leaves the operator to you, for example to run it in a debugger."""
+
+    def plans(self) -> list[RegionPlan]:
+        """Name the regions; raises `PlaygroundError` for numbers that are not possible."""
+        continents = min(CONTINENTS, self.regions) if self.continents is None else self.continents
+        return plan_regions(continents=continents, regions=self.regions)
 
 
 def silent(_line: str) -> None:
@@ -58,9 +63,10 @@ def silent(_line: str) -> None:
 async def up(options: Options, progress: Progress = silent) -> State:
     """Start a playground and return when all of it is ready; it goes on running.
 
-    Takes down what it started when it fails or is cancelled.
+    Takes down what it started when it fails or is cancelled, all of it, even if it is cancelled
+    again meanwhile.
     """
-    plans = plan_regions(continents=options.continents, regions=options.regions)
+    plans = options.plans()
     layout = Layout.of(options.directory)
     _enter(layout)
     with layout.exclusively():
@@ -70,18 +76,21 @@ async def up(options: Options, progress: Progress = silent) -> State:
             return await _start_all(run, options, plans)
         except BaseException:
             progress("taking down what was started")
-            await asyncio.shield(take_down(layout, run.state))
+            await to_the_end(take_down(layout, run.state), progress)
             raise
 
 
 async def down(directory: Path, progress: Progress = silent) -> None:
-    """End every process of the playground in *directory* and remove its files, except logs."""
+    """End every process of the playground in *directory* and remove its files, except logs.
+
+    Once begun it is done to its end, whatever cancels it.
+    """
     layout = Layout.of(directory)
     layout.require()
     with layout.exclusively():
         state = layout.require()
         progress(f"taking down {len(state.processes)} processes")
-        await take_down(layout, state)
+        await to_the_end(take_down(layout, state), progress)
         progress(f"down; logs are kept in {layout.logs}")
 
 
@@ -122,8 +131,8 @@ async def _decide(options: Options, progress: Progress) -> State:
     )
     if not nomad:
         progress(
-            "regions: simulated, because no nomad is on PATH; install Nomad from its vendor for"
-            " real ones"
+            f"regions: simulated, because no Nomad was found (looked at {nomad_places()});"
+            " install Nomad from its vendor for real ones"
         )
         return state
     progress(f"regions: real Nomad {nomad.version} ({nomad.path})")
@@ -149,7 +158,7 @@ async def _start_all(run: _Run, options: Options, plans: list[RegionPlan]) -> St
             await _start_operator(run)
             await _await_open(api, run)
     run.record(replace(run.state, ready=True))
-    run.progress(f"ready: export KUBECONFIG={run.layout.kubeconfig}")
+    run.progress(f"ready: {shell.export(run.layout.kubeconfig)}")
     return run.state
 
 
@@ -216,35 +225,22 @@ async def _create_objects(api: KubeApi, run: _Run, plans: list[RegionPlan]) -> N
                 objects.render_region(plan, address, tier=tiers[plan.name]),
             ]
         )
-    run.progress(f"hub: created {len(plans)} Regions in {len(continents_of(plans))} Continents")
+    regions, continents = len(plans), len(continents_of(plans))
+    run.progress(f"hub: created {_count(regions, 'Region')} in {_count(continents, 'Continent')}")
 
 
 async def _start_operator(run: _Run) -> None:
     metrics, health = reserve_port(), reserve_port()
-    command = [sys.executable, "-P", "-m", "orrery", "run"]
-    command += ["--kubeconfig", str(run.layout.kubeconfig), "--namespace", OPERATOR_NAMESPACE]
-    command += ["--metrics-port", str(metrics), "--health-port", str(health)]
-    run.progress("operator: starting; this usually takes 3 seconds")
-    process = start(
-        "operator",
-        command,
-        log=run.layout.log_of("operator"),
-        env=environment(run.layout.marker),
+    command = operator_command(run.layout, metrics_port=metrics, health_port=health)
+    run.record(
+        replace(run.state, operator_command=command, metrics_port=metrics, health_port=health)
     )
-    run.record(replace(run.state, operator=process, metrics_port=metrics, health_port=health))
-    url = f"http://{LOOPBACK}:{health}/readyz"
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
 
-        async def ready() -> bool:
-            try:
-                async with session.get(url) as reply:
-                    return reply.status == _OK
-            except (aiohttp.ClientError, TimeoutError):
-                return False
+    def record(process: Process) -> None:
+        run.record(replace(run.state, operator=process))
 
-        await await_ready(
-            ready, what="the operator is ready", deadline=OPERATOR_READY_WITHIN, watched=[process]
-        )
+    run.progress("operator: starting; this usually takes 3 seconds")
+    await start_operator(run.layout, command, health_port=health, record=record)
 
 
 async def _await_open(api: KubeApi, run: _Run) -> None:
@@ -265,7 +261,11 @@ async def _await_open(api: KubeApi, run: _Run) -> None:
         deadline=REGIONS_OPEN_WITHIN,
         watched=run.state.processes,
     )
-    run.progress(f"operator: all {len(wanted)} Regions are Open")
+    run.progress(f"operator: {_count(len(wanted), 'Region')} Open")
+
+
+def _count(number: int, kind: str) -> str:
+    return f"{number} {kind}{'' if number == 1 else 's'}"
 
 
 def _enter(layout: Layout) -> None:
@@ -273,14 +273,21 @@ def _enter(layout: Layout) -> None:
 
     What it is called proves nothing: `down` removes folders with names that others use, too.
     """
-    if layout.root.exists() and not layout.root.is_dir():
-        raise WrongState(f"{layout.root} is a file: name a directory")
-    layout.root.mkdir(parents=True, exist_ok=True)
-    if any(layout.root.iterdir()) and not layout.claimed:
+    try:
+        if layout.root.exists() and not layout.root.is_dir():
+            raise WrongState(f"{layout.root} is a file: name a directory")
+        layout.root.mkdir(parents=True, exist_ok=True)
+        empty = not any(layout.root.iterdir())
+        if not empty and not layout.claimed:
+            raise WrongState(
+                f"{layout.root} is not empty and holds no playground: name an empty or new"
+                " directory"
+            )
+        layout.root.chmod(0o700)
+    except OSError as error:
         raise WrongState(
-            f"{layout.root} is not empty and holds no playground: name an empty or new directory"
-        )
-    layout.root.chmod(0o700)
+            f"{layout.root} cannot be used: {error.strerror}: name another directory"
+        ) from error
 
 
 async def _clear_leftovers(layout: Layout, progress: Progress) -> None:
@@ -289,10 +296,13 @@ async def _clear_leftovers(layout: Layout, progress: Progress) -> None:
         return
     living = [process.name for process in state.processes if process.alive]
     if state.ready and living:
+        look, end = (
+            shell.orrery("playground", verb, "--directory", layout.root)
+            for verb in ("status", "down")
+        )
         raise WrongState(
-            f"a playground is already running in {layout.root}: look at it with"
-            f" `orrery playground status --directory {layout.root}`, or end it with"
-            f" `orrery playground down --directory {layout.root}`"
+            f"a playground is already running in {layout.root}: look at it with `{look}`, or end it"
+            f" with `{end}`"
         )
     progress("removing what an earlier playground left behind")
     await take_down(layout, state)

@@ -6,13 +6,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from orrery.adapters.pki import write_file
+from orrery.api.workload import MEMORY_DEFAULT
+from orrery.planning.split import CPU_MHZ_DEFAULT
 from orrery.playground.credentials import RegionFiles
 from orrery.playground.ports import LOOPBACK, reserve_port
 from orrery.playground.regions import RegionPlan
 
-PRETENDED_CPU_MHZ: Final = 20_000
-PRETENDED_MEMORY_MB: Final = 16_384
-"""What each agent believes to have: they share one machine, and stand-ins use next to nothing."""
+INSTANCES: Final = 40
+"""What a region has room for, of the default size: its agent shares this machine with all others,
+and a stand-in is a process of Python. Hundreds at once are more than a laptop bears."""
+MOST_INSTANCES: Final = 2 * INSTANCES
+"""What it takes of smaller ones."""
+PRETENDED_CPU_MHZ: Final = INSTANCES * CPU_MHZ_DEFAULT
+PRETENDED_MEMORY_MB: Final = INSTANCES * MEMORY_DEFAULT
+"""What each agent believes to have, whatever is there."""
 
 _FIRST_TASK_PORT: Final = 20_000
 _TASK_PORTS: Final = 12_000
@@ -90,6 +97,7 @@ def render_agent_config(plan: RegionPlan, files: RegionFiles, ports: AgentPorts)
             "max_dynamic_port": ports.last_task_port,
             "cpu_total_compute": PRETENDED_CPU_MHZ,
             "memory_total_mb": PRETENDED_MEMORY_MB,
+            "node_max_allocs": MOST_INSTANCES,
             "options": {"fingerprint.denylist": _NO_FINGERPRINTS},
         },
         "plugin": [{"raw_exec": [{"config": [{"enabled": True}]}]}],

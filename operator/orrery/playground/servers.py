@@ -44,7 +44,7 @@ KUBE_APISERVER: Final = Server(
     oldest=(1, 30),
     package="k8s.io/kubernetes/cmd/kube-apiserver",
     module="k8s.io/kubernetes",
-    usual_build="about 3 minutes on 2 cores",
+    usual_build="about 5 minutes on 2 cores",
 )
 ETCD: Final = Server(
     name="etcd",
@@ -129,11 +129,15 @@ def require_nomad() -> Binary:
     nomad = find_nomad()
     if not nomad:
         raise PrerequisiteMissing(
-            "no Nomad found (looked at ORRERY_NOMAD, PATH and"
-            f" {cache()}): install Nomad from its vendor and put it on PATH, or use"
-            " simulated regions with --nomad simulated"
+            f"no Nomad found (looked at {nomad_places()}): install Nomad from its vendor and put it"
+            " on PATH, or use simulated regions with --nomad simulated"
         )
     return nomad
+
+
+def nomad_places() -> str:
+    """List where a Nomad is looked for."""
+    return f"ORRERY_NOMAD, PATH and {cache()}"
 
 
 def docker_answers() -> bool:

@@ -20,6 +20,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from orrery.adapters.pki import write_bytes
+from orrery.playground.nomad import PRETENDED_CPU_MHZ, PRETENDED_MEMORY_MB
 from orrery.sim.machines import Machine
 from orrery.sim.records import Spec
 from orrery.sim.region import SimulatedRegion
@@ -94,7 +95,12 @@ _spec: Callable[[dict[str, Any]], Spec] = spec_of
 
 
 def _region(config: SimulatorConfig) -> SimulatedRegion:
-    machine = Machine(f"{config.name}-machine", datacenter=config.data_center, cpu_mhz=20_000)
+    machine = Machine(
+        f"{config.name}-machine",
+        datacenter=config.data_center,
+        cpu_mhz=PRETENDED_CPU_MHZ,
+        memory_mb=PRETENDED_MEMORY_MB,
+    )
     token = config.token.read_text(encoding="ascii").strip()
     region = SimulatedRegion(config.name, nodes=[machine], token=token, event_buffer=_EVENT_BUFFER)
     if config.state.exists():

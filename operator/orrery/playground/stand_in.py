@@ -2,9 +2,9 @@
 
 Nomad starts it by path, one per instance, so it needs nothing but Python's standard library. It
 answers every path on every port that Nomad allocated with what it knows of itself, as JSON:
-image, place, and its whole environment, so that overrides and secrets can be seen to arrive. An
-image with the tag ``bad`` answers 503 and so never becomes healthy. Without a port it just stays,
-or, when its tag is ``bad``, fails.
+image, place, and its whole environment, so that overrides and secrets can be seen to arrive.
+Without a port it just stays. An image with the tag ``bad`` fails at once, port or not, so that it
+is noticed without a health check, too.
 """
 
 import argparse
@@ -30,9 +30,8 @@ class StandIn(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer any path."""
-        healthy = tag(self.image) != BAD_TAG
         body = json.dumps(facts(self.image, self.path), indent=2).encode() + b"\n"
-        self.send_response(HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE)
+        self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -94,10 +93,9 @@ def main() -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    listening = ports(options.port, dict(os.environ))
-    if not listening and tag(options.image) == BAD_TAG:
-        sys.exit(1)
-    for port in listening:
+    if tag(options.image) == BAD_TAG:
+        sys.exit(f"the image {options.image} is bad")
+    for port in ports(options.port, dict(os.environ)):
         server = ThreadingHTTPServer((address(dict(os.environ)), port), StandIn)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -11,9 +11,13 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from orrery.adapters.pki import write_file
+from orrery.playground import shell
 from orrery.playground.credentials import RegionFiles
 from orrery.playground.failures import WrongState
 from orrery.playground.processes import Process
+
+OPERATOR: Final = "operator"
+"""What the operator is called among the regions, for `kill` and `revive`."""
 
 
 class HubKind(StrEnum):
@@ -56,6 +60,10 @@ class State:
     cluster: str = ""
     """Name of the kind cluster, when that is the hub."""
     operator: Process | None = None
+    operator_command: tuple[str, ...] = ()
+    """Runs it, and brings it back."""
+    operator_killed: bool = False
+    """Whether it is down because somebody asked for that."""
     metrics_port: int = 0
     health_port: int = 0
     regions: tuple[RegionRecord, ...] = ()
@@ -73,7 +81,8 @@ class State:
             if region.name == name:
                 return region
         known = ", ".join(region.name for region in self.regions)
-        raise WrongState(f"this playground has no region '{name}', it has {known}")
+        also = f"; `{OPERATOR}` is its operator" if self.operator else ""
+        raise WrongState(f"this playground has no region '{name}', it has {known}{also}")
 
 
 _FORMAT = TypeAdapter(State)
@@ -151,8 +160,10 @@ class Layout:
         """Read what runs, None when nothing is on record."""
         try:
             return _FORMAT.validate_json(self.state_file.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise WrongState(f"{self.state_file} cannot be read: {error.strerror}") from error
         except ValidationError as error:
             raise WrongState(
                 f"{self.state_file} was written by another version of orrery: take that playground"
@@ -163,10 +174,8 @@ class Layout:
         """Read what runs, or say that nothing does."""
         state = self.read()
         if not state:
-            raise WrongState(
-                f"{self.root} holds no playground: start one with"
-                f" `orrery playground up --directory {self.root}`"
-            )
+            way = shell.orrery("playground", "up", "--directory", self.root)
+            raise WrongState(f"{self.root} holds no playground: start one with `{way}`")
         return state
 
     def write(self, state: State) -> None:

@@ -9,7 +9,7 @@ from orrery.api.base import API_VERSION
 from orrery.errors import OrreryError
 from orrery.playground.kubeapi import KubeApi
 from orrery.playground.processes import Process
-from orrery.playground.state import HubKind, Layout, NomadKind, RegionRecord, State
+from orrery.playground.state import HubKind, Layout, NomadKind, State
 
 
 class Life(StrEnum):
@@ -44,7 +44,10 @@ class Report:
     kubeconfig: str
     hub_url: str
     hub: Life
+    hub_pids: Mapping[str, int]
+    """The hub's processes; none of a kind cluster."""
     operator: Life
+    operator_pid: int | None
     nomad: NomadKind
     containers: bool
     regions: tuple[RegionReport, ...]
@@ -63,7 +66,7 @@ async def status(directory: Path) -> Report:
             region.continent,
             region.address,
             region.process.pid,
-            _life_of(region),
+            _life(region.process, killed=region.killed),
             phases.get(region.name, ""),
         )
         for region in state.regions
@@ -73,7 +76,9 @@ async def status(directory: Path) -> Report:
         kubeconfig=str(layout.kubeconfig),
         hub_url=state.hub_url,
         hub=_life_of_hub(state, answers=answers),
-        operator=_life(state.operator) if state.operator else Life.NONE,
+        hub_pids={process.name: process.pid for process in state.hub},
+        operator=_life(state.operator, killed=state.operator_killed),
+        operator_pid=state.operator.pid if state.operator else None,
         nomad=state.nomad_kind,
         containers=state.containers,
         regions=regions,
@@ -94,14 +99,12 @@ async def _ask_hub(layout: Layout) -> tuple[bool, Mapping[str, str]]:
     }
 
 
-def _life(process: Process) -> Life:
-    return Life.RUNNING if process.alive else Life.DIED
-
-
-def _life_of(region: RegionRecord) -> Life:
-    if region.process.alive:
+def _life(process: Process | None, *, killed: bool) -> Life:
+    if process is None:
+        return Life.NONE
+    if process.alive:
         return Life.RUNNING
-    return Life.KILLED if region.killed else Life.DIED
+    return Life.KILLED if killed else Life.DIED
 
 
 def _life_of_hub(state: State, *, answers: bool) -> Life:
@@ -113,6 +116,8 @@ def _life_of_hub(state: State, *, answers: bool) -> Life:
 
 def _problems(state: State, *, answers: bool) -> list[str]:
     killed = {region.process.pid for region in state.regions if region.killed}
+    if state.operator and state.operator_killed:
+        killed.add(state.operator.pid)
     problems = [
         f"{process.name} (process {process.pid}) died; its log is {process.log}"
         for process in state.processes

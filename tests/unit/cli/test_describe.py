@@ -136,12 +136,18 @@ def test_region_shows_what_is_known_of_it() -> None:
         "Region par: Unreachable, last seen 3h ago\n"
         "  continent eu, class standard\n"
         "  Nomad 2.0.6 at https://nomad.par.example:4646\n"
-        "  capacity 4000 MHz, 8192 MiB memory\n"
+        "  capacity 4000 MHz, 8192 MiB memory, when last seen\n"
         "  1 job without an owner, left alone: team-a/old\n"
-        "  data center par1: 1/2 machines\n"
+        "  data center par1: 1/2 machines, when last seen\n"
         "\n"
         "no recent events\n"
     )
+
+
+def test_region_that_answers_shows_what_it_has_now() -> None:
+    text = rendered(*description(a_region_seen("fra"), [], NOW))
+
+    assert "  data center fra1: 1/2 machines\n" in text
 
 
 def test_region_shows_its_names_for_people_and_its_place() -> None:

@@ -152,7 +152,69 @@ async def test_dark_region_is_named_and_delays_no_other() -> None:
     )
 
     assert outcomes["fra"].action is Action.CREATE
-    assert outcomes["par"].action is Action.UNREACHABLE
+    assert outcomes["par"].action is Action.LATER
+
+
+@pytest.mark.parametrize(
+    ("job", "memory", "expected", "note"),
+    [
+        pytest.param(
+            a_job(),
+            Memory(),
+            Action.LATER,
+            "will be brought to this spec when it answers",
+            id="nothing-is-remembered",
+        ),
+        pytest.param(
+            a_job(),
+            Memory("another", 7),
+            Action.LATER,
+            "will be brought to this spec when it answers",
+            id="something-else-was-left-there",
+        ),
+        pytest.param(
+            a_job(),
+            Memory(job_digest(a_job()), 7),
+            Action.UNREACHABLE,
+            "this spec was the last that it was asked to run",
+            id="just-this-was-left-there",
+        ),
+        pytest.param(
+            None,
+            Memory("another", 7),
+            Action.LATER,
+            "its job will be stopped when it answers",
+            id="a-job-to-be-stopped",
+        ),
+        pytest.param(
+            None,
+            Memory(),
+            Action.UNREACHABLE,
+            "whether a job of ours is there is not known",
+            id="perhaps-a-job-to-be-stopped",
+        ),
+    ],
+)
+async def test_what_becomes_of_a_dark_region_is_judged_by_what_was_left_there(
+    job: dict[str, Any] | None, memory: Memory, expected: Action, note: str
+) -> None:
+    dark = await a_region()
+    dark.dark = True
+
+    outcome = await ask_region(dark, wanting(job, memory=memory))
+
+    assert outcome == Outcome(expected, notes=(note, "the region's Nomad does not answer"))
+
+
+async def test_replaced_instances_are_counted_in_all() -> None:
+    job = a_job(3)
+    job["TaskGroups"][0]["Update"] = {"MaxParallel": 1}
+    nomad = Answering(PlanResult(7, {"Type": "Edited"}, {"destructive": 1, "ignore": 2}, {}, ""))
+    nomad.namespaces.add(TENANT)
+
+    outcome = await ask_region(nomad, wanting(job))
+
+    assert (outcome.instances, outcome.at_a_time) == ((("destructive", 3),), 1)
 
 
 async def test_all_regions_are_asked_at_once() -> None:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from tests.unit.cli.hubs import ReadableHub, a_deployment_seen
 
-from orrery.cli.hub import Target, find, parse_reference
+from orrery.cli.hub import Target, find, parse_reference, reading
 from orrery.errors import InvalidSpec
 from orrery.ports import Kind
 
@@ -33,6 +33,8 @@ def test_reference(text: str, expected: tuple[Kind, str]) -> None:
     [
         ("gd/", "is not KIND/NAME"),
         ("/shop", "is not KIND/NAME"),
+        ("gd", "'gd' is a kind: add the name of the object, as in gd/NAME"),
+        ("regions", "'regions' is a kind: add the name of the object, as in rgn/NAME"),
         ("regiom/fra", 'none of gd, rgn; did you mean "region"?'),
         ("rgc/standard", "none of gd, rgn"),
     ],
@@ -44,13 +46,13 @@ def test_reference_that_is_none(text: str, message: str) -> None:
     assert message in refused.value.message
 
 
-def a_kubeconfig(folder: Path) -> str:
+def a_kubeconfig(folder: Path, current: str = "one") -> str:
     contexts = [
         {"name": "one", "context": {"cluster": "c", "user": "u", "namespace": "team-a"}},
         {"name": "two", "context": {"cluster": "c", "user": "u"}},
     ]
     path = folder / "kubeconfig"
-    path.write_text(yaml.safe_dump({"current-context": "one", "contexts": contexts}))
+    path.write_text(yaml.safe_dump({"current-context": current, "contexts": contexts}))
     return str(path)
 
 
@@ -65,6 +67,23 @@ def a_kubeconfig(folder: Path) -> str:
 )
 def test_namespace(tmp_path: Path, context: str, given: str, expected: str) -> None:
     assert Target(a_kubeconfig(tmp_path), context, given).namespace == expected
+
+
+@pytest.mark.parametrize(
+    ("context", "current"), [("nine", "one"), ("", "nine")], ids=["given", "current"]
+)
+async def test_context_that_is_not_there_is_told_with_the_known_ones(
+    tmp_path: Path, context: str, current: str
+) -> None:
+    path = a_kubeconfig(tmp_path, current)
+
+    with pytest.raises(InvalidSpec) as refused:
+        async with reading(Target(path, context)):
+            pass
+
+    assert refused.value.message == (
+        f"kubeconfig: '{path}' has no context \"nine\", it has one, two"
+    )
 
 
 def a_hub() -> ReadableHub:

@@ -46,6 +46,19 @@ def test_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(manifest) == "GlobalDeployment shop in standard input"
 
 
+def test_several_places_are_read_in_their_order(tmp_path: Path) -> None:
+    written(tmp_path, a_yaml=SECRET, b_yaml=DEPLOYMENT)
+
+    found = read_manifests(str(tmp_path / "b.yaml"), str(tmp_path / "a.yaml"))
+
+    assert [m.kind for m in found] == ["GlobalDeployment", "Secret"]
+
+
+def test_standard_input_can_be_read_once() -> None:
+    with pytest.raises(InvalidSpec, match="standard input can be read once"):
+        read_manifests("-", "-")
+
+
 def test_list_is_unpacked(tmp_path: Path) -> None:
     written(tmp_path, a_yaml="kind: List\nitems: [{kind: A}, {kind: B}]\n")
 
@@ -96,8 +109,18 @@ def test_files_without_a_deployment_say_what_they_hold() -> None:
         deployments_in(others, "f")
 
     assert refused.value.message == (
-        "f: holds no GlobalDeployment of orrery.dev/v1alpha1, but GlobalDeployment of"
+        "f: no GlobalDeployment of orrery.dev/v1alpha1 is in there, but GlobalDeployment of"
         " orrery.dev/v1, Secret of v1, a document without a kind"
+    )
+
+
+def test_empty_standard_input_is_called_by_its_name() -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        deployments_in([], "a.yaml", "-")
+
+    assert refused.value.message == (
+        "a.yaml, standard input: no GlobalDeployment of orrery.dev/v1alpha1 is in there, but"
+        " nothing"
     )
 
 

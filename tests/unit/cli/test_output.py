@@ -40,6 +40,21 @@ def test_columns_stand_below_their_headings() -> None:
     assert text == "NAME  STATUS\nshop  healthy\na     is being deleted\n"
 
 
+@pytest.mark.parametrize("terminal", [False, True], ids=["plain", "coloured"])
+def test_no_line_ends_with_blanks(
+    terminal: bool,  # noqa: FBT001 - a row
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    rows = [("fra", "Open"), ("was", "Unreachable")]
+
+    text = rendered(table(("REGION", "PHASE"), rows), terminal=terminal, width=40)
+
+    assert ("\x1b" in text) is terminal
+    lines = [line.removesuffix("\x1b[0m") for line in text.splitlines()]
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
 def test_last_column_is_folded() -> None:
     text = rendered(table(("NAME", "STATUS"), [("shop", "word " * 30)]))
 

@@ -41,7 +41,7 @@ async def test_planet_in_a_few_lines() -> None:
         "CONTINENT  REGION  PHASE        NOMAD  MACHINES  LAST SEEN\n"
         "as         tyo     Pending      -      0/0       -\n"
         "eu         fra     Open         2.0.6  1/2       now\n"
-        "           par     Unreachable  2.0.6  ?         4m ago\n"
+        "           par     Unreachable  2.0.6  last 1/2  4m ago\n"
         "na         was     Open         2.0.6  1/2       now\n"
         "\n"
         "NAMESPACE  NAME  REGIONS  READY  STATUS\n"
@@ -108,23 +108,56 @@ async def test_deployment_without_a_status_is_not_called_ready() -> None:
     ("lease", "expected"),
     [
         pytest.param(Lease("a", 15, NOW_SECONDS - 900, NOW_SECONDS - 5), None, id="one-runs"),
-        pytest.param(Lease("a", 15, NOW_SECONDS - 900, NOW_SECONDS - 600), "10m", id="it-died"),
-        pytest.param(Lease("", 15, NOW_SECONDS - 900, NOW_SECONDS - 5), "5s", id="it-left"),
+        pytest.param(
+            Lease("a", 15, NOW_SECONDS - 900, NOW_SECONDS - 600),
+            "no operator has run since 2026-03-01 11:50:00 UTC, what follows is 10m old",
+            id="it-died",
+        ),
+        pytest.param(
+            Lease("", 15, NOW_SECONDS - 900, NOW_SECONDS - 5),
+            "no operator has run since 2026-03-01 11:59:55 UTC, what follows is 5s old",
+            id="it-left",
+        ),
         pytest.param(None, None, id="not-known"),
     ],
 )
 async def test_what_nobody_keeps_up_to_date_is_marked(
     lease: Lease | None, expected: str | None
 ) -> None:
+    planet = await look(a_hub_led_by(lease), TEAM_A)
+
+    first, *_ = planet_text(planet, NOW, place="team-a").splitlines()
+    assert (first == expected) == bool(expected)
+    assert as_json(planet, NOW)["operatorRuns"] is (lease and not expected)
+
+
+async def test_regions_were_last_seen_when_the_operator_was() -> None:
+    lease = Lease("a", 15, NOW_SECONDS - 900, NOW_SECONDS - 60)
+
+    planet = await look(a_hub_led_by(lease), TEAM_A)
+
+    rows = planet_text(planet, NOW, place="team-a").split("\n\n")[2].splitlines()[1:]
+    assert [row.split()[-2:] for row in rows] == [
+        ["0/0", "-"],
+        ["60s", "ago"],
+        ["4m", "ago"],
+        ["60s", "ago"],
+    ]
+    document = as_json(planet, NOW)
+    assert document["operatorSeenTime"] == "2026-03-01T11:59:00Z"
+    assert [r["lastSeenTime"] for c in document["continents"] for r in c["regions"]] == [
+        None,
+        "2026-03-01T11:59:00Z",
+        "2026-03-01T11:56:00Z",
+        "2026-03-01T11:59:00Z",
+    ]
+
+
+def a_hub_led_by(lease: Lease | None) -> ReadableHub:
     hub = a_hub()
     if lease:
         hub.leases["orrery-system"] = lease
-
-    planet = await look(hub, TEAM_A)
-
-    first, *_ = planet_text(planet, NOW, place="team-a").splitlines()
-    assert (first == f"no operator runs, what follows is {expected} old") == bool(expected)
-    assert as_json(planet, NOW)["operatorRuns"] is (lease and not expected)
+    return hub
 
 
 async def test_json_holds_the_same() -> None:

@@ -60,9 +60,11 @@ def test_reading_verbs_have_the_usual_options(verb: str) -> None:
         ["statuz"],
         ["describe"],
         ["describe", "gx/shop"],
+        ["describe", "gd"],
         ["explain", "gd/shop"],
         ["explain", "--region", "fra"],
         ["explain", "gd/shop", "--region", "fra", "--offline"],
+        ["explain", "-f", "a.yaml", "-f", "b.yaml", "--region", "fra"],
         ["plan"],
         ["status", "-o", "yaml"],
     ],
@@ -108,6 +110,20 @@ def test_invalid_manifest_exits_with_255_before_any_hub_is_asked(tmp_path: Path)
 
     assert result.exit_code == 255
     assert "spec.scaling.count: -1 is not allowed" in result.stderr
+
+
+def test_every_file_is_planned(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(
+            f"apiVersion: orrery.dev/v1alpha1\nkind: GlobalDeployment\nmetadata: {{name: {name}}}\n"
+            "spec: {type: WORKER, docker: {image: a}, scaling: {count: -1}}\n"
+        )
+    files = [word for name in ("one", "two") for word in ("-f", str(tmp_path / f"{name}.yaml"))]
+
+    result = CliRunner().invoke(main, ["plan", *files, "--kubeconfig", "missing"])
+
+    assert result.exit_code == 255
+    assert all(f"GlobalDeployment {name} in" in result.stderr for name in ("one", "two"))
 
 
 def test_plugin_calls_itself_what_the_user_typed() -> None:

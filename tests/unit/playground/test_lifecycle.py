@@ -6,6 +6,7 @@ import pytest
 
 from orrery.playground.failures import PrerequisiteMissing
 from orrery.playground.lifecycle import Options, up
+from orrery.playground.regions import continents_of
 from orrery.playground.state import NomadKind
 
 pytestmark = pytest.mark.usefixtures("bare_machine")
@@ -17,7 +18,8 @@ STAND_INS = (
 )
 CONTAINERS = "instances: containers, on the Docker engine of this machine"
 NONE_FOUND = (
-    "regions: simulated, because no nomad is on PATH; install Nomad from its vendor for real ones"
+    "regions: simulated, because no Nomad was found (looked at ORRERY_NOMAD, PATH and {cache});"
+    " install Nomad from its vendor for real ones"
 )
 NOMAD = {"nomad": "echo Nomad v2.0.6"}
 DOCKER = {"docker": "exit 0"}
@@ -49,4 +51,21 @@ async def test_what_will_run_is_announced_with_the_reason(
     with pytest.raises(PrerequisiteMissing, match="no etcd was found"):
         await up(Options(directory=tmp_path / "planet", nomad=nomad), said.append)
 
-    assert said == [*(line.format(path=path) for line in expected), "taking down what was started"]
+    lines = [line.format(path=path, cache=tmp_path / "cache/orrery/bin") for line in expected]
+    assert said == [*lines, "taking down what was started"]
+
+
+@pytest.mark.parametrize(
+    ("regions", "continents", "expected"),
+    [
+        pytest.param(1, None, 1, id="one"),
+        pytest.param(5, None, 2, id="several"),
+        pytest.param(5, 3, 3, id="as-said"),
+    ],
+)
+def test_a_planet_has_two_continents_where_its_regions_suffice(
+    regions: int, continents: int | None, expected: int
+) -> None:
+    options = Options(directory=Path("planet"), continents=continents, regions=regions)
+
+    assert len(continents_of(options.plans())) == expected

@@ -6,6 +6,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orrery.api.workload import MEMORY_DEFAULT
+from orrery.planning.split import CPU_MHZ_DEFAULT
 from orrery.playground.credentials import RegionFiles
 from orrery.playground.nomad import AgentPorts, render_agent_config, task_ports
 from orrery.playground.regions import RegionPlan
@@ -28,6 +30,16 @@ def test_everything_listens_on_loopback() -> None:
     assert config["bind_addr"] == "127.0.0.1"
     assert set(config["advertise"].values()) == {"127.0.0.1"}
     assert not config["consul"]["server_auto_join"]
+
+
+def test_machine_offers_room_for_forty_instances_of_the_default_size() -> None:
+    client = render_agent_config(RegionPlan("fra", "eu"), RegionFiles(Path("/r/fra")), PORTS)[
+        "client"
+    ]
+
+    assert client["cpu_total_compute"] == 40 * CPU_MHZ_DEFAULT
+    assert client["memory_total_mb"] == 40 * MEMORY_DEFAULT
+    assert client["node_max_allocs"] == 80
 
 
 @given(st.integers(1, 100))

@@ -64,12 +64,6 @@ async def test_any_path_is_answered_with_image_and_environment(tmp_path: Path) -
     assert facts["env"]["COLOUR"] == "blue"
 
 
-async def test_a_bad_image_never_becomes_healthy(tmp_path: Path) -> None:
-    code, _ = await answer(tmp_path, "registry:5000/shop:bad")
-
-    assert code == 503
-
-
 @pytest.fixture
 def run() -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
@@ -92,8 +86,9 @@ def test_without_a_port_it_stays(run: Start) -> None:
         process.wait(0.5)
 
 
-def test_without_a_port_a_bad_image_fails(run: Start) -> None:
-    assert run("--image=worker:bad").wait(20) == 1
+@pytest.mark.parametrize("port", ["", "--port=1"], ids=["without-a-port", "with-a-port"])
+def test_a_bad_image_fails_so_that_no_check_is_needed_to_notice(run: Start, port: str) -> None:
+    assert run("--image=registry:5000/worker:bad", port).wait(20) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What a playground remembers survives being written and read; directories are told apart."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,10 @@ def test_a_region_keeps_its_place_when_it_changes() -> None:
 def test_an_unknown_region_is_told_with_the_known_ones() -> None:
     state = State(HubKind.PROCESSES, NomadKind.REAL, regions=(REGION,))
 
-    with pytest.raises(WrongState, match="no region 'mars', it has fra"):
+    with pytest.raises(WrongState, match=r"no region 'mars', it has fra$"):
         state.region("mars")
+    with pytest.raises(WrongState, match=r"it has fra; `operator` is its operator$"):
+        replace(state, operator=PROCESS).region("mars")
 
 
 def test_one_command_at_a_time(tmp_path: Path) -> None:
@@ -99,6 +102,20 @@ def write(path: Path) -> None:
 
 def files_in(directory: Path) -> list[str]:
     return sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize(
+    ("directory", "why"),
+    [
+        pytest.param("/proc/orrery", "No such file or directory", id="no-place-for-files"),
+        pytest.param("/dev/null/planet", "Not a directory", id="below-a-file"),
+    ],
+)
+async def test_a_directory_that_cannot_be_made_is_told(directory: str, why: str) -> None:
+    with pytest.raises(WrongState) as refused:
+        await up(Options(directory=Path(directory)))
+
+    assert refused.value.message == f"{directory} cannot be used: {why}: name another directory"
 
 
 async def test_down_without_a_playground_says_how_to_start_one(tmp_path: Path) -> None:
