@@ -19,7 +19,7 @@ ANNOTATION_RECONCILE_AT = f"{GROUP}/reconcile-at"
 """On any object: a new value asks for a reconcile now, whatever the spec says."""
 
 ANNOTATION_ALLOW_STOPS = f"{GROUP}/allow-stops-until"
-"""On a Region: until this moment, as RFC 3339 writes it, any number of jobs may be stopped there."""
+"""On a Region: until this moment, written as in RFC 3339, any number of jobs may be stopped."""
 
 META_INSTALL = "orrery_install"
 META_NAMESPACE = "orrery_namespace"

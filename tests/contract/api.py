@@ -1,16 +1,14 @@
 """Speak Nomad's API as it stands on the wire: status, headers, words."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from tests.lab.polling import until
 
 Document = dict[str, Any]
-
-DEADLINE = 20.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class Nomad:
         self.token = token
         self.kind = kind
         self.unique = unique
+        self.first: Document = {}
+        """The job that the test begins with, when it asked for one."""
 
     def name(self, prefix: str = "job") -> str:
         return f"{prefix}-{self.unique}"
@@ -104,8 +104,16 @@ class Nomad:
                     return row
             return None
 
-        deployment: Document = await until(ended)
-        return deployment
+        return await until(ended)
+
+    async def dead(self, job_id: str) -> Document:
+        """Wait until nothing of a job is left to do; return it."""
+
+        async def dead() -> Document | None:
+            job = await self.job(job_id)
+            return job if job["Status"] == "dead" else None
+
+        return await until(dead)
 
     async def running(self, job_id: str, version: int, count: int) -> list[Document]:
         """Wait until *count* instances of *version* run, and no others; return all instances."""
@@ -116,19 +124,4 @@ class Nomad:
             fine = all(r["JobVersion"] == version and r["ClientStatus"] == "running" for r in alive)
             return rows if fine and len(alive) == count else None
 
-        allocations: list[Document] = await until(run)
-        return allocations
-
-
-async def until(
-    look: Callable[[], Awaitable[Any]], *, seconds: float = DEADLINE, pause: float = 0.05
-) -> Any:
-    """Look until there is something to see; fail with the deadline."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while True:
-        found = await look()
-        if found:
-            return found
-        assert loop.time() < end, f"nothing after {seconds} s"
-        await asyncio.sleep(pause)
+        return await until(run)

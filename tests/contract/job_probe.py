@@ -1,20 +1,18 @@
 """Looks at the jobs of a real Nomad agent, as its API shows them."""
 
 import json
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 
 from tests.lab.nomad import NomadAgent
+from tests.lab.polling import until_blocking
 
 from orrery import names
 from orrery.ports import Document, Submission
 
 NAMESPACE: Final = "orrery-team-a"
-
-Answer = TypeVar("Answer")
 
 
 class JobProbe:
@@ -54,7 +52,9 @@ class JobProbe:
         if submission is not None:
             body["Submission"] = {"Source": submission.source, "Format": submission.format}
         evaluation = self.call("PUT", "/v1/jobs", body)["EvalID"]
-        eventually(lambda: self.call("GET", f"/v1/evaluation/{evaluation}")["Status"] == "complete")
+        until_blocking(
+            lambda: self.call("GET", f"/v1/evaluation/{evaluation}")["Status"] == "complete"
+        )
 
     def allocations(self, name: str) -> list[dict[str, Any]]:
         """List the allocations of a job, oldest first."""
@@ -70,7 +70,7 @@ class JobProbe:
             newest = [a["ID"] for a in alive if a["JobVersion"] == version]
             return newest if len(newest) == len(alive) == count else []
 
-        return eventually(of_the_newest)
+        return until_blocking(of_the_newest)
 
     def ended(self, name: str, status: str) -> list[str]:
         """Return the ids of the allocations that have ended as *status*."""
@@ -85,7 +85,7 @@ class JobProbe:
             ends = [d for d in found if d["Status"] in {"successful", "failed"}]
             return next((d for d in ends if d["JobVersion"] == version), {})
 
-        return eventually(ended)
+        return until_blocking(ended)
 
     def log(self, allocation: str) -> str:
         """Return what an allocation has printed."""
@@ -102,7 +102,7 @@ class JobProbe:
         """Stop all jobs, so that no process of theirs outlives the agent."""
         for stub in self.call("GET", f"/v1/jobs?namespace={NAMESPACE}"):
             self.call("DELETE", f"/v1/job/{stub['ID']}?namespace={NAMESPACE}")
-        eventually(
+        until_blocking(
             lambda: (
                 not [
                     a
@@ -111,12 +111,3 @@ class JobProbe:
                 ]
             )
         )
-
-
-def eventually(ask: Callable[[], Answer]) -> Answer:
-    """Ask until the answer is true, for at most a minute."""
-    deadline = time.monotonic() + 60
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, f"still {answer!r} after a minute"
-        time.sleep(0.1)
-    return answer

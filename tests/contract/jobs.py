@@ -15,7 +15,7 @@ def a_job(
     job_id: str, *, count: int = 1, config: Document | None = None, **fields: Any
 ) -> Document:
     """A service on the mock driver; *fields* are of the job."""
-    return {
+    job = {
         "ID": job_id,
         "Name": job_id,
         "Type": "service",
@@ -52,6 +52,14 @@ def a_job(
         ],
         **fields,
     }
+    return fail(job) if config is FAILS else job
+
+
+def fail(job: Document) -> Document:
+    """Let the instances of a job fail, on a slow machine, too, before they are found healthy."""
+    task_of(job)["Config"] = FAILS
+    group_of(job)["Update"]["MinHealthyTime"] = SECOND
+    return job
 
 
 def group_of(job: Document) -> Document:

@@ -5,30 +5,34 @@ Each test works in Nomad namespaces of its own, so that they share one agent.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import nomad as python_nomad
 import pytest
 from tests.lab.nomad import NomadAgent
+from tests.lab.polling import PATIENCE, until
 
 from orrery.adapters.nomad import Limits, NomadClientFactory
 from orrery.errors import Conflict, Refused, Unreachable
-from orrery.ports import Credentials, Document, EventBatch, Job, RegionNomad, Submission
+from orrery.ports import (
+    Allocation,
+    Credentials,
+    Document,
+    EventBatch,
+    Job,
+    JobDeployment,
+    RegionNomad,
+    Submission,
+)
 
-PATIENCE = 30.0
 NOTHING = Submission("{}")
-T = TypeVar("T")
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def agent(nomad_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NomadAgent]:
-    agent = NomadAgent(str(nomad_binary), tmp_path_factory.mktemp("nomad"))
-    agent.start()
-    yield agent
-    agent.stop()
+@pytest.fixture
+def agent(real_agent: NomadAgent) -> NomadAgent:
+    return real_agent
 
 
 @pytest.fixture
@@ -81,14 +85,6 @@ async def registered(region: RegionNomad, job: Document) -> Job:
     found = await region.read_job(job["Namespace"], job["ID"])
     assert found
     return found
-
-
-async def eventually(look: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> T:
-    end = asyncio.get_running_loop().time() + PATIENCE
-    while not good(seen := await look()):
-        assert asyncio.get_running_loop().time() < end, seen
-        await asyncio.sleep(0.05)
-    return seen
 
 
 async def test_the_region_describes_itself(region: RegionNomad) -> None:
@@ -201,10 +197,11 @@ async def test_a_healthy_job_shows_its_allocation_and_deployment(
 ) -> None:
     await registered(region, a_job(tenant))
 
-    done = await eventually(
-        lambda: region.list_deployments(tenant, "shop"),
-        lambda found: bool(found) and found[0].status == "successful",
-    )
+    async def successful() -> Sequence[JobDeployment]:
+        found = await region.list_deployments(tenant, "shop")
+        return [deployment for deployment in found if deployment.status == "successful"]
+
+    done = await until(successful)
     allocation = (await region.list_allocations(tenant, "shop"))[0]
     stub = next(s for s in (await region.list_jobs()).jobs if s.namespace == tenant)
 
@@ -222,10 +219,11 @@ async def test_an_instance_that_fails_says_why(region: RegionNomad, tenant: str)
     group["ReschedulePolicy"] = {"Attempts": 0, "Unlimited": False}
     await registered(region, job)
 
-    failed = await eventually(
-        lambda: region.list_allocations(tenant, "shop"),
-        lambda found: bool(found) and found[0].client_status == "failed",
-    )
+    async def ended() -> Sequence[Allocation]:
+        found = await region.list_allocations(tenant, "shop")
+        return [allocation for allocation in found if allocation.client_status == "failed"]
+
+    failed = await until(ended)
     stub = next(s for s in (await region.list_jobs()).jobs if s.namespace == tenant)
 
     assert failed[0].message
@@ -310,25 +308,26 @@ async def test_a_namespace_is_created_once(
 
 
 async def test_a_token_without_rights_is_refused_by_call(agent: NomadAgent) -> None:
-    client = NomadClientFactory(Limits(deadline=3.0)).connect(
-        Credentials(endpoint=agent.address, token="11111111-2222-4333-8444-555555555555")
-    )
+    unknown = Credentials(endpoint=agent.address, token="11111111-2222-4333-8444-555555555555")
+    client = NomadClientFactory().connect(unknown)
+    hasty = NomadClientFactory(Limits(deadline=0.5)).connect(unknown)
 
     with pytest.raises(Refused, match="does not let this token list jobs: Permission denied"):
         await client.list_jobs()
     with pytest.raises(Refused, match="does not let this token register job"):
         await client.register_job(a_job("default"), expected_index=0, submission=NOTHING)
     with pytest.raises(Unreachable, match="may its token read all namespaces and nodes"):
-        async with client.events(index=7):
+        async with hasty.events(index=7):
             pass
     await client.close()
+    await hasty.close()
 
 
 async def test_events_come_in_order_and_name_their_job(region: RegionNomad, tenant: str) -> None:
     async with region.events(index=0) as events:
         first = await anext(events)
         job = await registered(region, a_job(tenant))
-        batches = await until(events, tenant, {"Job", "Allocation", "Deployment"})
+        batches = await heard(events, tenant, {"Job", "Allocation", "Deployment"})
 
     assert first == EventBatch(index=0, events=[], gap=True)
     ours = [event for batch in batches for event in batch.events if event.namespace == tenant]
@@ -344,7 +343,7 @@ async def test_a_purge_shows_as_an_event_without_an_index(region: RegionNomad, t
     async with region.events(index=0) as events:
         await anext(events)
         await region.purge_job(tenant, "shop")
-        batches = await until(events, tenant, {"JobDeregistered"})
+        batches = await heard(events, tenant, {"JobDeregistered"})
 
     purged = [event for event in batches[-1].events if event.type == "JobDeregistered"]
     assert [(event.job_id, event.job_modify_index) for event in purged] == [("shop", None)]
@@ -356,7 +355,7 @@ async def test_a_namespace_created_while_the_stream_is_open_is_in_it(region: Reg
         await anext(events)
         await region.create_namespace(name, "")
         await registered(region, a_job(name))
-        batches = await until(events, name, {"Job"})
+        batches = await heard(events, name, {"Job"})
 
     assert batches
 
@@ -367,7 +366,7 @@ async def test_a_resume_within_the_buffer_has_no_gap_and_beyond_it_has_one(
     async with region.events(index=0) as events:
         await anext(events)
         await registered(region, a_job(tenant))
-        seen = (await until(events, tenant, {"Job"}))[-1].index
+        seen = (await heard(events, tenant, {"Job"}))[-1].index
 
     async with region.events(index=seen) as events:
         near = await anext(events)
@@ -382,7 +381,7 @@ async def test_a_resume_within_the_buffer_has_no_gap_and_beyond_it_has_one(
     assert far.gap
 
 
-async def until(
+async def heard(
     events: AsyncIterator[EventBatch], namespace: str, wanted: set[str]
 ) -> list[EventBatch]:
     """Read batches until all *wanted* topics or types have shown up in *namespace*."""

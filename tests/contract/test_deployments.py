@@ -1,15 +1,17 @@
 """Nomad's own roll-outs: success, failure, auto-revert, canaries, reschedules."""
 
-from tests.contract.api import Nomad, until
-from tests.contract.jobs import FAILS, MILLISECOND, SECOND, Document, a_job, group_of, task_of
+import pytest
+from tests.contract.api import Nomad
+from tests.contract.jobs import FAILS, MILLISECOND, SECOND, Document, a_job, fail, group_of, task_of
 from tests.contract.recorded import hold
+from tests.lab.polling import until
 
 RETRIES = {"Unlimited": True, "Delay": 5 * SECOND, "DelayFunction": "constant"}
 
 
+@pytest.mark.begins_with(make=a_job, count=2)
 async def test_healthy_deployment_makes_its_version_stable(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    written = await nomad.register(a_job(job_id, count=2))
+    job_id = nomad.first["ID"]
 
     deployment = await nomad.settled(job_id, 0)
 
@@ -20,7 +22,7 @@ async def test_healthy_deployment_makes_its_version_stable(nomad: Nomad) -> None
         "Deployment completed successfully",
     )
     assert deployment["JobModifyIndex"] == deployment["JobSpecModifyIndex"]
-    assert deployment["JobModifyIndex"] == written["JobModifyIndex"]
+    assert deployment["JobModifyIndex"] == job["JobModifyIndex"]
     assert (group["DesiredTotal"], group["PlacedAllocs"], group["HealthyAllocs"]) == (2, 2, 2)
     assert job["Stable"] is True
     assert job["ModifyIndex"] > job["JobModifyIndex"]
@@ -30,12 +32,9 @@ async def test_healthy_deployment_makes_its_version_stable(nomad: Nomad) -> None
     hold(nomad, "deployment-fields", shown)
 
 
+@pytest.mark.begins_with(make=a_job)
 async def test_allocation_rows_have_these_fields(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    await nomad.register(a_job(job_id))
-    await nomad.settled(job_id, 0)
-
-    row = (await nomad.rows(job_id, "allocations"))[0]
+    row = (await nomad.rows(nomad.first["ID"], "allocations"))[0]
 
     state = row["TaskStates"]["app"]
     assert (row["ClientStatus"], row["ClientDescription"]) == ("running", "Tasks are running")
@@ -65,11 +64,9 @@ async def test_evaluation_says_what_it_did(nomad: Nomad) -> None:
     assert evaluation["JobModifyIndex"] == evaluation["CreateIndex"] == written["Index"]
 
 
+@pytest.mark.begins_with(make=a_job, count=3)
 async def test_update_goes_one_by_one(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    job = a_job(job_id, count=3)
-    await nomad.register(job)
-    await nomad.settled(job_id, 0)
+    job, job_id = nomad.first, nomad.first["ID"]
     task_of(job)["Env"] = {"A": "2"}
     group_of(job)["Update"]["MinHealthyTime"] = 300 * MILLISECOND
 
@@ -144,9 +141,9 @@ async def test_failed_version_is_reverted_with_its_submission(nomad: Nomad) -> N
     assert len(kept & {row["ID"] for row in rows if row["ClientStatus"] == "running"}) == 1
 
 
+@pytest.mark.begins_with(make=a_job, config=FAILS)
 async def test_first_version_has_nothing_to_revert_to(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    await nomad.register(a_job(job_id, config=FAILS))
+    job_id = nomad.first["ID"]
 
     deployment = await nomad.settled(job_id, 0)
 
@@ -156,32 +153,28 @@ async def test_first_version_has_nothing_to_revert_to(nomad: Nomad) -> None:
     assert (await nomad.job(job_id))["Version"] == 0
 
 
-async def test_without_auto_revert_the_failed_version_stays(nomad: Nomad) -> None:
-    job_id = nomad.name()
+def _without_revert(job_id: str) -> Document:
     job = a_job(job_id)
     group_of(job)["Update"]["AutoRevert"] = False
-    await nomad.register(job)
-    await nomad.settled(job_id, 0)
+    return job
 
-    task_of(job)["Config"] = FAILS
+
+@pytest.mark.begins_with(make=_without_revert)
+async def test_without_auto_revert_the_failed_version_stays(nomad: Nomad) -> None:
+    job, job_id = nomad.first, nomad.first["ID"]
+
+    fail(job)
     await nomad.register(job)
     deployment = await nomad.settled(job_id, 1)
 
-    async def dead() -> bool:
-        return bool((await nomad.job(job_id))["Status"] == "dead")
-
-    assert await until(dead)
+    job = await nomad.dead(job_id)
     assert deployment["StatusDescription"] == "Failed due to unhealthy allocations"
-    job = await nomad.job(job_id)
     assert (job["Version"], job["Stable"], job["Stop"]) == (1, False, False)
 
 
+@pytest.mark.begins_with(make=a_job, config=FAILS)
 async def test_failed_instance_tells_why(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    await nomad.register(a_job(job_id, config=FAILS))
-    await nomad.settled(job_id, 0)
-
-    row = (await nomad.rows(job_id, "allocations"))[0]
+    row = (await nomad.rows(nomad.first["ID"], "allocations"))[0]
 
     state = row["TaskStates"]["app"]
     shown = [(event["Type"], event["DisplayMessage"]) for event in state["Events"]]
@@ -243,14 +236,15 @@ async def test_successor_takes_over(nomad: Nomad) -> None:
     assert [e["PrevAllocID"] for e in new["RescheduleTracker"]["Events"]] == [old["ID"]]
 
 
-async def test_restarted_task_is_counted(nomad: Nomad) -> None:
-    job_id = nomad.name()
+def _restarting(job_id: str) -> Document:
     job = a_job(job_id, config=FAILS)
     group_of(job)["RestartPolicy"] |= {"Attempts": 1, "Delay": 100 * MILLISECOND}
-    await nomad.register(job)
-    await nomad.settled(job_id, 0)
+    return job
 
-    state = (await nomad.rows(job_id, "allocations"))[0]["TaskStates"]["app"]
+
+@pytest.mark.begins_with(make=_restarting)
+async def test_restarted_task_is_counted(nomad: Nomad) -> None:
+    state = (await nomad.rows(nomad.first["ID"], "allocations"))[0]["TaskStates"]["app"]
 
     assert state["Restarts"] == 1
     assert state["LastRestart"] is not None
@@ -266,11 +260,15 @@ async def test_restarted_task_is_counted(nomad: Nomad) -> None:
     ]
 
 
-async def test_canary_comes_first_and_is_promoted(nomad: Nomad) -> None:
-    job_id = nomad.name()
+def _with_canary(job_id: str, *, promoted: bool) -> Document:
     job = a_job(job_id, count=2)
-    group_of(job)["Update"] |= {"Canary": 1, "AutoPromote": True}
-    await nomad.register(job)
+    group_of(job)["Update"] |= {"Canary": 1, "AutoPromote": promoted}
+    return job
+
+
+@pytest.mark.begins_with(make=_with_canary, promoted=True)
+async def test_canary_comes_first_and_is_promoted(nomad: Nomad) -> None:
+    job, job_id = nomad.first, nomad.first["ID"]
     first = await nomad.settled(job_id, 0)
     task_of(job)["Env"] = {"A": "2"}
 
@@ -297,12 +295,9 @@ async def test_canary_comes_first_and_is_promoted(nomad: Nomad) -> None:
     }
 
 
+@pytest.mark.begins_with(make=_with_canary, promoted=False)
 async def test_canary_waits_for_people(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    job = a_job(job_id, count=2)
-    group_of(job)["Update"]["Canary"] = 1
-    await nomad.register(job)
-    await nomad.settled(job_id, 0)
+    job, job_id = nomad.first, nomad.first["ID"]
     task_of(job)["Env"] = {"A": "2"}
 
     await nomad.register(job)
@@ -322,14 +317,11 @@ async def test_canary_waits_for_people(nomad: Nomad) -> None:
     assert sorted(row["JobVersion"] for row in rows if row["DesiredStatus"] == "run") == [0, 0, 1]
 
 
+@pytest.mark.begins_with(make=_with_canary, promoted=True)
 async def test_failed_canary_leaves_the_old_version_alone(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    job = a_job(job_id, count=2)
-    group_of(job)["Update"] |= {"Canary": 1, "AutoPromote": True}
-    await nomad.register(job)
-    await nomad.settled(job_id, 0)
+    job, job_id = nomad.first, nomad.first["ID"]
     before = {row["ID"] for row in await nomad.rows(job_id, "allocations")}
-    task_of(job)["Config"] = FAILS
+    fail(job)
 
     await nomad.register(job)
     failed = await nomad.settled(job_id, 1)
@@ -342,9 +334,9 @@ async def test_failed_canary_leaves_the_old_version_alone(nomad: Nomad) -> None:
     assert {row["ID"] for row in rows if row["ClientStatus"] == "running"} == before
 
 
-async def test_slow_deployment_fails_at_its_deadline(nomad: Nomad) -> None:
-    job_id = nomad.name()
+def _never_healthy(job_id: str) -> Document:
     job = a_job(job_id, config={"run_for": "300ms"})
+    task_of(job)["KillTimeout"] = SECOND
     group_of(job)["RestartPolicy"] = {
         "Attempts": 100,
         "Mode": "delay",
@@ -355,11 +347,14 @@ async def test_slow_deployment_fails_at_its_deadline(nomad: Nomad) -> None:
     group_of(job)["Update"] |= {
         "MinHealthyTime": SECOND,
         "HealthyDeadline": 2 * SECOND,
-        "ProgressDeadline": 6 * SECOND,
+        "ProgressDeadline": 3 * SECOND,
     }
+    return job
 
-    await nomad.register(job)
-    deployment = await nomad.settled(job_id, 0)
+
+@pytest.mark.begins_with(make=_never_healthy)
+async def test_slow_deployment_fails_at_its_deadline(nomad: Nomad) -> None:
+    deployment = await nomad.settled(nomad.first["ID"], 0)
 
     assert (deployment["Status"], deployment["StatusDescription"]) == (
         "failed",

@@ -130,10 +130,9 @@ async def test_diff_of_a_new_job(nomad: Nomad) -> None:
     hold(nomad, "diff-new-job", _comparable(diff))
 
 
+@pytest.mark.begins_with(make=a_job)
 async def test_plan_changes_nothing(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    await nomad.register(a_job(job_id))
-    await nomad.settled(job_id, 0)
+    job_id = nomad.first["ID"]
     before = (await nomad.get("/v1/jobs?namespace=*")).index
 
     plan = await nomad.plan(a_job(job_id, count=5))
@@ -171,13 +170,11 @@ def _canary(job: Document) -> None:
         pytest.param(lambda job: job.update(Stop=True), {"Stop": 2}, id="stop"),
     ],
 )
+@pytest.mark.begins_with(make=a_job, count=2)
 async def test_plan_counts_what_would_happen(
     nomad: Nomad, edit: Callable[[Document], Any], expected: dict[str, int]
 ) -> None:
-    job = a_job(nomad.name(), count=2)
-    await nomad.register(job)
-    await nomad.settled(job["ID"], 0)
-    edited = deepcopy(job)
+    edited = deepcopy(nomad.first)
     edit(edited)
 
     plan = await nomad.plan(edited)

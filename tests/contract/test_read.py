@@ -6,6 +6,7 @@ import pytest
 from tests.contract.api import Nomad, Reply
 from tests.contract.jobs import a_job
 from tests.contract.recorded import hold
+from tests.lab.polling import until
 
 NOBODY = "e0000000-0000-0000-0000-000000000000"
 
@@ -113,7 +114,7 @@ async def test_nodes_show_what_they_have(nomad: Nomad) -> None:
 async def test_job_rows_have_these_fields_and_meta_only_if_asked(nomad: Nomad) -> None:
     job_id = nomad.name()
     await nomad.register(a_job(job_id, count=0, Meta={"k": "v"}))
-    await asyncio.sleep(0.1)
+    await nomad.dead(job_id)
 
     plain = (await nomad.get(f"/v1/jobs?prefix={job_id}")).json[0]
     asked = (await nomad.get(f"/v1/jobs?prefix={job_id}&meta=true")).json[0]
@@ -122,10 +123,9 @@ async def test_job_rows_have_these_fields_and_meta_only_if_asked(nomad: Nomad) -
     hold(nomad, "job-row-fields", {name: type(value).__name__ for name, value in asked.items()})
 
 
+@pytest.mark.begins_with(make=a_job)
 async def test_job_row_carries_the_index_of_its_job(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    await nomad.register(a_job(job_id))
-    await nomad.settled(job_id, 0)
+    job_id = nomad.first["ID"]
 
     row = (await nomad.get(f"/v1/jobs?prefix={job_id}")).json[0]
 
@@ -200,55 +200,68 @@ async def test_index_never_goes_back(nomad: Nomad) -> None:
     assert seen == sorted(set(seen))
 
 
-async def _blocked(nomad: Nomad, path: str) -> "asyncio.Task[Reply]":
-    """Start a blocking query, and let it arrive."""
-    task = asyncio.create_task(nomad.get(path))
-    await asyncio.sleep(0.2)
-    return task
+async def _blocked(nomad: Nomad, path: str) -> tuple[int, "asyncio.Task[Reply]"]:
+    """Start a query that blocks at the present index; return both.
+
+    It is asked again when what earlier tests left behind wakes it.
+    """
+
+    async def ask() -> tuple[int, "asyncio.Task[Reply]"] | None:
+        index = (await nomad.get(path)).index
+        joint = "&" if "?" in path else "?"
+        task = asyncio.create_task(nomad.get(f"{path}{joint}index={index}&wait=60s"))
+        done, _ = await asyncio.wait([task], timeout=0.2)
+        return None if done else (index, task)
+
+    return await until(ask)
 
 
 async def test_blocking_list_wakes_on_a_change(nomad: Nomad) -> None:
-    index = (await nomad.get("/v1/jobs?namespace=*")).index
-    waiting = await _blocked(nomad, f"/v1/jobs?namespace=*&index={index}&wait=10s")
-    waited = not waiting.done()
+    index, waiting = await _blocked(nomad, "/v1/jobs?namespace=*")
 
     await nomad.register(a_job(nomad.name(), count=0))
 
     reply = await waiting
-    assert waited
     assert reply.index > index
     assert nomad.name() in {row["ID"] for row in reply.json}
 
 
 async def test_blocking_read_wakes_when_its_job_appears(nomad: Nomad) -> None:
-    index = (await nomad.get("/v1/jobs?namespace=*")).index
-    waiting = await _blocked(nomad, f"/v1/job/{nomad.name()}?index={index}&wait=10s")
-    waited = not waiting.done()
+    index, waiting = await _blocked(nomad, f"/v1/job/{nomad.name()}")
 
     await nomad.register(a_job(nomad.name(), count=0))
 
-    assert waited
     assert (await waiting).index > index
 
 
 async def test_blocking_read_ignores_other_jobs(nomad: Nomad) -> None:
-    job_id = nomad.name()
+    job_id, other = nomad.name(), nomad.name("other")
     await nomad.register(a_job(job_id, count=0))
-    await asyncio.sleep(0.2)
-    index = (await nomad.get(f"/v1/job/{job_id}")).index
-    waiting = await _blocked(nomad, f"/v1/job/{job_id}?index={index}&wait=700ms")
+    await nomad.dead(job_id)
+    _, waiting = await _blocked(nomad, f"/v1/job/{job_id}")
 
-    await nomad.register(a_job(nomad.name("other"), count=0))
-    await asyncio.sleep(0.2)
+    await nomad.register(a_job(other, count=0))
+    await nomad.dead(other)
 
     assert not waiting.done()
-    assert (await waiting).index == index
+    waiting.cancel()
+
+
+async def test_blocking_query_gives_up_after_its_wait(nomad: Nomad) -> None:
+    job_id = nomad.name()
+    await nomad.register(a_job(job_id, count=0))
+    await nomad.dead(job_id)
+    index = (await nomad.get(f"/v1/job/{job_id}")).index
+
+    reply = await nomad.get(f"/v1/job/{job_id}?index={index}&wait=10ms")
+
+    assert reply.index == index
 
 
 async def test_blocking_query_of_an_old_index_answers_at_once(nomad: Nomad) -> None:
     await nomad.register(a_job(nomad.name(), count=0))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         reply = await nomad.get("/v1/jobs?index=1&wait=60s")
 
     assert reply.index > 1

@@ -30,12 +30,11 @@ async def test_first_register_makes_version_zero(nomad: Nomad) -> None:
     assert job["JobModifyIndex"] == job["CreateIndex"] == written["Index"]
 
 
+@pytest.mark.begins_with(make=a_job)
 async def test_unchanged_register_keeps_the_job_and_answers_with_another_index(
     nomad: Nomad,
 ) -> None:
-    job_id = nomad.name()
-    await nomad.register(a_job(job_id))
-    await nomad.settled(job_id, 0)
+    job_id = nomad.first["ID"]
     before = await nomad.job(job_id)
 
     reply = await nomad.register(a_job(job_id))

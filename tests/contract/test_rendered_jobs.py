@@ -4,12 +4,13 @@ import copy
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.contract.job_probe import NAMESPACE, JobProbe, eventually
+from tests.contract.job_probe import NAMESPACE, JobProbe
 from tests.lab.nomad import NomadAgent
+from tests.lab.polling import until_blocking
 from tests.unit.render.deployments import a_regional, a_spec
 
 from orrery.api.regionclass import Driver
@@ -19,8 +20,6 @@ from orrery.render.digest import job_digest
 from orrery.render.nomad_job import describe_job, render_job
 from orrery.render.submission import parse_submission, render_submission
 from orrery.render.variables import render_items
-
-REGION = "fra"
 
 
 def a_driver(*args: str, command: str = sys.executable) -> Driver:
@@ -44,36 +43,71 @@ REVEALING = a_driver(
 
 QUICK: dict[str, Any] = {
     "minHealthyTime": "500ms",
-    "healthyDeadline": "4s",
-    "progressDeadline": "5s",
+    "healthyDeadline": "30s",
+    "progressDeadline": "60s",
 }
+"""For versions that become healthy, be the machine slow or not."""
+HASTY = QUICK | {"healthyDeadline": "4s", "progressDeadline": "5s"}
+"""For versions that never do; Nomad takes no deadline below the time to kill a task."""
 WEB: dict[str, Any] = {
     "type": "WEB",
     "ports": [{"port": 3000, "protocol": "http"}],
     "routes": [{"port": 3000, "path": "/"}],
     "healthChecks": [{"port": 3000, "interval": "1s", "timeout": "1s"}],
-    "update": {**QUICK, "healthyDeadline": "30s", "progressDeadline": "60s"},
+    "update": QUICK,
+}
+TYPES: dict[str, tuple[Driver, dict[str, Any]]] = {
+    "web": (SERVER, WEB),
+    "worker": (
+        PROCESS,
+        {
+            "type": "WORKER",
+            "scaling": {"count": 2},
+            "update": QUICK | {"canary": 1},
+            "placement": {"dataCenters": {"preferred": ["dc1", "dc2"]}},
+            "resources": {"memoryMB": 100, "memoryMaxMB": 200},
+            "env": [{"name": "EMPTY", "value": ""}],
+        },
+    ),
+    "batch": (PROCESS, {"type": "BATCH"}),
+    "system": (PROCESS, {"type": "SYSTEM", "update": QUICK}),
+}
+TWO: dict[str, Any] = {"scaling": {"count": 2}, "update": QUICK}
+REPLACING: dict[str, dict[str, Any]] = {
+    "image": {"docker": {"image": "demo:2"}},
+    "args": {"docker": {"image": "demo:1", "args": ["-v"]}},
+    "env": {"env": [{"name": "LOG", "value": "debug"}]},
+    "memory": {"resources": {"memoryMB": 128}},
+    "port": {"ports": [{"port": 90}]},
 }
 
 
 @pytest.fixture(scope="module")
-def nomad(nomad_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobProbe]:
-    machine = {
-        "cpu_total_compute": 20_000,
-        "memory_total_mb": 16_384,
-        "options": {"fingerprint.denylist": "env_aws,env_gce,env_azure,consul,vault"},
-    }
-    agent = NomadAgent(
-        str(nomad_binary), tmp_path_factory.mktemp("nomad"), REGION, {"client": machine}
-    )
-    agent.start()
-    try:
-        probe = JobProbe(agent)
-        probe.call("PUT", f"/v1/namespace/{NAMESPACE}", {"Name": NAMESPACE})
-        yield probe
-        probe.stop_everything()
-    finally:
-        agent.stop()
+def nomad(any_agent: NomadAgent) -> Iterator[JobProbe]:
+    """An agent where the first versions run that several tests begin with.
+
+    Nomad takes seconds until a job is found healthy, and no more for a dozen of them. When a test
+    registers the same once more, nothing happens.
+    """
+    probe = JobProbe(any_agent)
+    probe.call("PUT", f"/v1/namespace/{NAMESPACE}", {"Name": NAMESPACE})
+    for name, (driver, spec) in TYPES.items():
+        probe.register(render(f"type-{name}", driver, **spec))
+    for name in REPLACING:
+        probe.register(render(f"replace-{name}", PROCESS, **TWO))
+    probe.register(the_bad("first"))
+    probe.register(the_good("revert"), note_of("revert", the_good("revert")))
+    yield probe
+    probe.stop_everything()
+
+
+def the_good(name: str, **spec: Any) -> Document:
+    return render(name, PROCESS, **{"update": QUICK, "docker": {"image": "demo:good"}, **spec})
+
+
+def the_bad(name: str, **spec: Any) -> Document:
+    bad = {"update": HASTY, "docker": {"image": "demo:bad"}, "revision": "b"}
+    return render(name, PROCESS, **{**bad, **spec})
 
 
 def render(name: str, driver: Driver, *, revision: str = "a", **spec: Any) -> Document:
@@ -86,30 +120,12 @@ def render(name: str, driver: Driver, *, revision: str = "a", **spec: Any) -> Do
     )
 
 
-@pytest.mark.parametrize(
-    ("driver", "spec"),
-    [
-        pytest.param(SERVER, WEB, id="web"),
-        pytest.param(
-            PROCESS,
-            {
-                "type": "WORKER",
-                "scaling": {"count": 2},
-                "update": QUICK | {"canary": 1},
-                "placement": {"dataCenters": {"preferred": ["dc1", "dc2"]}},
-                "resources": {"memoryMB": 100, "memoryMaxMB": 200},
-                "env": [{"name": "EMPTY", "value": ""}],
-            },
-            id="worker",
-        ),
-        pytest.param(PROCESS, {"type": "BATCH"}, id="batch"),
-        pytest.param(PROCESS, {"type": "SYSTEM", "update": QUICK}, id="system"),
-    ],
-)
+@pytest.mark.parametrize("kind", TYPES)
 def test_each_type_runs_as_rendered_and_reads_back_without_drift(
-    nomad: JobProbe, driver: Driver, spec: dict[str, Any]
+    nomad: JobProbe, kind: str
 ) -> None:
-    name = f"type-{spec['type'].lower()}"
+    driver, spec = TYPES[kind]
+    name = f"type-{kind}"
     job = render(name, driver, **spec)
 
     nomad.register(job)
@@ -119,7 +135,7 @@ def test_each_type_runs_as_rendered_and_reads_back_without_drift(
         assert nomad.settled(name)["Status"] == "successful"
     seen = nomad.job(name)
     assert differences(job, seen) == []
-    assert seen["Region"] == REGION
+    assert seen["Region"] == nomad.agent.region
 
 
 @pytest.fixture(scope="module")
@@ -177,39 +193,46 @@ def test_a_submission_restarts_nothing_and_is_kept_with_its_version(
     assert submitted_digest(nomad, "shop", version) == job_digest(job)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param({"docker": {"image": "demo:2"}}, id="image"),
-        pytest.param({"docker": {"image": "demo:1", "args": ["-v"]}}, id="args"),
-        pytest.param({"env": [{"name": "LOG", "value": "debug"}]}, id="env"),
-        pytest.param({"resources": {"memoryMB": 128}}, id="memory"),
-        pytest.param({"ports": [{"port": 90}]}, id="port"),
-    ],
-)
-def test_what_needs_other_instances_replaces_them_by_the_update_rules(
-    nomad: JobProbe, request: pytest.FixtureRequest, change: dict[str, Any]
-) -> None:
-    name = f"replace-{request.node.callspec.id}"
-    spec: dict[str, Any] = {"scaling": {"count": 2}, "update": QUICK}
-    nomad.register(render(name, PROCESS, **spec))
-    before = nomad.running(name, count=2)
-    nomad.settled(name)
+@dataclass
+class Replaced:
+    """What was seen of a job while its instances were replaced."""
 
-    nomad.register(render(name, PROCESS, **spec | change))
+    before: list[str]
+    fewest: int = 2
+    """How many of the wanted instances ran at the worst moment."""
 
-    fewest = 2
 
-    def replaced() -> bool:
-        nonlocal fewest
+@pytest.fixture(scope="module")
+def replaced(nomad: JobProbe) -> dict[str, Replaced]:
+    """Make all changes at once, and look on."""
+    seen = {}
+    for change in REPLACING:
+        seen[change] = Replaced(nomad.running(f"replace-{change}", count=2))
+        assert nomad.settled(f"replace-{change}")["Status"] == "successful"
+    for change, fields in REPLACING.items():
+        nomad.register(render(f"replace-{change}", PROCESS, **TWO | fields))
+
+    def is_over(change: str) -> bool:
+        name = f"replace-{change}"
         alive = [a for a in nomad.allocations(name) if a["DesiredStatus"] == "run"]
-        fewest = min(fewest, sum(a["ClientStatus"] == "running" for a in alive))
+        running = sum(a["ClientStatus"] == "running" for a in alive)
+        seen[change].fewest = min(seen[change].fewest, running)
         deployments = nomad.job(name, "/deployments")
         return all(d["Status"] == "successful" for d in deployments) and len(deployments) == 2
 
-    eventually(replaced)
-    assert set(before).isdisjoint(nomad.running(name, count=2))
-    assert fewest >= 1
+    # Each is looked at each time, be the others over or not.
+    until_blocking(lambda: not [change for change in REPLACING if not is_over(change)])
+    return seen
+
+
+@pytest.mark.parametrize("change", REPLACING)
+def test_what_needs_other_instances_replaces_them_by_the_update_rules(
+    nomad: JobProbe, replaced: dict[str, Replaced], change: str
+) -> None:
+    after = nomad.running(f"replace-{change}", count=2)
+
+    assert set(replaced[change].before).isdisjoint(after)
+    assert replaced[change].fewest >= 1
 
 
 NASTY = {
@@ -257,7 +280,7 @@ def test_a_changed_secret_restarts_the_instance_with_the_new_value(nomad: JobPro
 
     nomad.put_variable("rotate", {"env_TOKEN": "new"})
 
-    eventually(lambda: environment(nomad, allocation)["TOKEN"] == "new")
+    until_blocking(lambda: environment(nomad, allocation)["TOKEN"] == "new")
     assert nomad.running("rotate") == [allocation]
 
 
@@ -269,7 +292,7 @@ def test_an_instance_that_loses_a_secret_fails(nomad: JobProbe) -> None:
 
     nomad.put_variable("loses", {"env_KEPT": "1"})
 
-    eventually(lambda: allocation in nomad.ended("loses", "failed"))
+    until_blocking(lambda: allocation in nomad.ended("loses", "failed"))
 
 
 def test_arguments_arrive_as_they_are_written(nomad: JobProbe) -> None:
@@ -291,20 +314,19 @@ def test_arguments_arrive_as_they_are_written(nomad: JobProbe) -> None:
 
 
 def test_a_bad_version_is_reverted_and_leaves_its_trace(nomad: JobProbe) -> None:
-    good = render("revert", PROCESS, update=QUICK, docker={"image": "demo:good"})
-    bad = render("revert", PROCESS, update=QUICK, docker={"image": "demo:bad"}, revision="b")
+    good, bad = the_good("revert"), the_bad("revert")
     nomad.register(good, note_of("revert", good))
     nomad.running("revert")
     nomad.settled("revert")
 
     nomad.register(bad, note_of("revert", bad))
-    eventually(lambda: nomad.job("revert")["Version"] == 2)
+    until_blocking(lambda: nomad.job("revert")["Version"] == 2)
     nomad.settled("revert")
 
     seen = nomad.job("revert")
     deployments = {d["JobVersion"]: d for d in nomad.job("revert", "/deployments")}
     assert differences(good, seen) == []
-    assert differences(bad, seen) == [
+    assert differences(the_bad("revert", update=QUICK), seen) == [
         "TaskGroups[instances].Tasks[app].Config.args: changed",
     ]
     assert [deployments[version]["Status"] for version in (0, 1, 2)] == [
@@ -323,7 +345,7 @@ def test_a_bad_version_is_reverted_and_leaves_its_trace(nomad: JobProbe) -> None
 
 
 def test_a_first_version_that_is_bad_has_nothing_to_go_back_to(nomad: JobProbe) -> None:
-    nomad.register(render("first", PROCESS, update=QUICK, docker={"image": "demo:bad"}))
+    nomad.register(the_bad("first"))
 
     deployment = nomad.settled("first")
 
@@ -366,4 +388,4 @@ def environment(nomad: JobProbe, allocation: str) -> dict[str, str]:
 
 def printed(nomad: JobProbe, allocation: str) -> Any:
     """Return what the newest process of an allocation has printed."""
-    return json.loads(eventually(lambda: nomad.log(allocation).splitlines())[-1])
+    return json.loads(until_blocking(lambda: nomad.log(allocation).splitlines())[-1])

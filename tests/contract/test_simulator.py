@@ -8,11 +8,14 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.contract.api import Nomad, until
+from tests.contract.api import Nomad
 from tests.contract.jobs import a_job
 from tests.lab.certificates import make_certificates
+from tests.lab.polling import until
 
 from orrery.sim import Served, SimulatedRegion, Timing, serve
+
+FUTURE = "/v1/event/stream?index=1000000"
 
 
 class Sky:
@@ -50,15 +53,31 @@ async def test_latency_is_added_to_every_request(sky: Sky) -> None:
     loop = asyncio.get_running_loop()
     await sky.admin("PUT", "/fra/faults", {"latency": 0.3})
 
-    begin = loop.time()
-    await sky.nomad("fra").get("/v1/jobs")
-    slow = loop.time() - begin
-    begin = loop.time()
-    await sky.nomad("was").get("/v1/jobs")
-    other = loop.time() - begin
+    async def seconds(region: str) -> float:
+        begin = loop.time()
+        await sky.nomad(region).get("/v1/jobs")
+        return loop.time() - begin
 
-    assert 0.3 <= slow < 1.0
-    assert other < 0.3
+    slow, other = await asyncio.gather(seconds("fra"), seconds("was"))
+
+    assert slow >= 0.3
+    assert other < slow
+
+
+async def test_latency_delays_the_lines_of_an_open_stream(sky: Sky) -> None:
+    loop = asyncio.get_running_loop()
+    region, url = sky.served.region("fra"), sky.served.address("fra") + FUTURE
+    async with sky.session.get(url) as stream:
+        await stream.content.readline()
+        region.set_faults(latency=0.6)
+
+        begin = loop.time()
+        region.register(a_job("shop"))
+        line = await stream.content.readline()
+        took = loop.time() - begin
+
+    assert b"JobRegistered" in line
+    assert took >= 0.3
 
 
 async def test_region_without_a_leader_fails_in_nomads_words(sky: Sky) -> None:
@@ -149,6 +168,38 @@ async def test_hanging_region_takes_requests_and_never_answers(sky: Sky) -> None
     assert sky.served.region("fra").list_jobs() == []
 
 
+async def test_hanging_region_holds_blocking_queries_that_are_under_way(sky: Sky) -> None:
+    region, fra = sky.served.region("fra"), sky.nomad("fra")
+    await fra.register(a_job("shop", count=0))
+    await until(lambda: region.core.tables.jobs["default", "shop"].status == "dead")
+    index = (await fra.get("/v1/jobs")).index
+    waiting = asyncio.create_task(fra.get(f"/v1/jobs?index={index}&wait=60s"))
+    await until(lambda: region.counters.requests["GET", "/v1/jobs"] == 2)
+
+    region.set_faults(hang=True)
+    region.register(a_job("other"))
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await waiting
+
+
+async def test_hanging_region_holds_open_streams_until_it_no_longer_does(sky: Sky) -> None:
+    region, url = sky.served.region("fra"), sky.served.address("fra") + FUTURE
+    async with sky.session.get(url) as stream:
+        await stream.content.readline()
+        region.set_faults(hang=True)
+        region.register(a_job("shop"))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await stream.content.readline()
+
+        region.set_faults(hang=False)
+        line = await stream.content.readline()
+
+    assert b"JobRegistered" in line
+
+
 async def test_lost_reply_has_done_its_work(sky: Sky) -> None:
     sky.served.region("fra").set_faults(lose_replies=1)
 
@@ -237,13 +288,50 @@ async def test_region_returns_with_old_state(sky: Sky) -> None:
     assert (job["Version"], job["JobModifyIndex"]) == (0, first["JobModifyIndex"])
 
 
-async def test_machine_goes_down(sky: Sky) -> None:
-    await sky.admin("PUT", "/fra/nodes/node-1", {"status": "down", "eligible": False})
+async def test_machine_goes_down_with_what_it_runs_and_comes_back(sky: Sky) -> None:
+    fra = sky.nomad("fra")
+    await fra.register(a_job("shop"))
+    (row,) = await fra.running("shop", 0, 1)
+    path = f"/fra/nodes/{row['NodeName']}"
 
-    rows = (await sky.nomad("fra").get("/v1/nodes")).json
-    node = next(row for row in rows if row["Name"] == "node-1")
+    async def machine() -> tuple[str, str]:
+        rows = (await fra.get("/v1/nodes")).json
+        node = next(one for one in rows if one["Name"] == row["NodeName"])
+        return node["Status"], node["SchedulingEligibility"]
 
-    assert (node["Status"], node["SchedulingEligibility"]) == ("down", "ineligible")
+    await sky.admin("PUT", path, {"status": "down", "eligible": False})
+    down = await machine()
+
+    async def replaced() -> bool:
+        rows = await fra.rows("shop", "allocations")
+        return [one["ClientStatus"] for one in rows] == ["lost", "running"]
+
+    await until(replaced)
+    await sky.admin("PUT", path)
+    assert down == ("down", "ineligible")
+    assert await machine() == ("ready", "eligible")
+
+
+@pytest.mark.parametrize(
+    ("node", "body", "status", "words"),
+    [
+        ("node-9", {"status": "down"}, 404, "there is no machine 'node-9'"),
+        ("node-1", {"status": "asleep"}, 400, "a machine is ready or down, not 'asleep'"),
+        ("node-1", {"eligible": "no"}, 400, "eligible is true or false, not 'no'"),
+        ("node-1", {"state": "down"}, 400, "a machine has status and eligible, not 'state'"),
+        ("node-1", {"status": ["down"]}, 400, "a machine is ready or down, not ['down']"),
+    ],
+)
+async def test_admin_refuses_what_a_machine_cannot_be(
+    sky: Sky, node: str, body: dict[str, Any], status: int, words: str
+) -> None:
+    url = f"{sky.served.admin_address}/sim/v1/regions/fra/nodes/{node}"
+    async with sky.session.put(url, json=body) as reply:
+        text = await reply.text()
+
+    assert (reply.status, text) == (status, words)
+    nodes = sky.served.region("fra").core.tables.nodes.values()
+    assert {node.status for node in nodes} == {"ready"}
 
 
 async def test_nomads_paths_do_not_lead_behind_the_scenes(sky: Sky) -> None:

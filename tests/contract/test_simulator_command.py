@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from tests.contract.api import until
+from tests.lab.polling import until
 
 ORRERY = (sys.executable, "-m", "orrery", "sim")
 

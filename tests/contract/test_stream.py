@@ -2,15 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
-from tests.contract.api import Document, Nomad, until
+from tests.contract.api import Document, Nomad
 from tests.contract.jobs import a_job
+from tests.lab.polling import PATIENCE, until
 
 SILENCE = 0.7
+"""Seconds after which a stream is taken to show nothing: only for what shows nothing at all."""
+
+Events = list[Document]
 
 
 class Stream:
@@ -20,7 +24,7 @@ class Stream:
         self._content = content
         self.headers = headers
 
-    async def line(self, seconds: float = 10.0) -> Document | None:
+    async def line(self, seconds: float = PATIENCE) -> Document | None:
         """Read one line; None when there is none in time, or the stream has ended."""
         try:
             async with asyncio.timeout(seconds):
@@ -30,16 +34,29 @@ class Stream:
         document: Document | None = json.loads(line) if line else None
         return document
 
-    async def rest(self) -> list[Document]:
-        """Read until the stream is silent; heartbeats are left out."""
-        batches = []
-        while (batch := await self.line(SILENCE)) is not None:
+    async def batches(self, enough: Callable[[Events], bool]) -> list[Document]:
+        """Read until there are events *enough*; heartbeats are left out."""
+        batches: list[Document] = []
+        while not enough(events_of(batches)):
+            batch = await self.line()
+            assert batch is not None, f"the stream has shown no more than {batches}"
             if batch:
                 batches.append(batch)
         return batches
 
-    async def events(self) -> list[Document]:
-        return [event for batch in await self.rest() for event in batch["Events"]]
+    async def events(self, enough: Callable[[Events], bool] = bool) -> Events:
+        return events_of(await self.batches(enough))
+
+
+def events_of(batches: list[Document]) -> Events:
+    return [event for batch in batches for event in batch["Events"]]
+
+
+def tell(topic: str, key: str) -> Callable[[Events], bool]:
+    """Be content when an event about *key* has come: what happened before it has come, too."""
+    return lambda events: any(
+        e["Topic"] == topic and key in {e["Key"], *(e["FilterKeys"] or ())} for e in events
+    )
 
 
 @asynccontextmanager
@@ -78,17 +95,7 @@ async def test_stream_begins_with_a_heartbeat(nomad: Nomad) -> None:
 
 async def test_a_job_tells_its_life(nomad: Nomad) -> None:
     job_id = nomad.name()
-    async with opened(nomad, f"namespace=*&index={await next_index(nomad)}") as stream:
-        await stream.line()
-        await nomad.register(a_job(job_id))
-        await nomad.settled(job_id, 0)
-        batches = await stream.rest()
-
-    events = [event for batch in batches for event in batch["Events"]]
-    kinds = {(event["Topic"], event["Type"]) for event in events}
-    assert [batch["Index"] for batch in batches] == sorted(batch["Index"] for batch in batches)
-    assert all(e["Index"] == batch["Index"] for batch in batches for e in batch["Events"])
-    assert kinds >= {
+    expected = {
         ("Job", "JobRegistered"),
         ("Evaluation", "JobRegistered"),
         ("Job", "PlanResult"),
@@ -99,17 +106,32 @@ async def test_a_job_tells_its_life(nomad: Nomad) -> None:
         ("Deployment", "AllocationUpdated"),
     }
 
+    def kinds(events: Events) -> set[tuple[str, str]]:
+        return {(e["Topic"], e["Type"]) for e in events if job_id in {e["Key"], *_keys(e)}}
+
+    async with opened(nomad, f"namespace=*&index={await next_index(nomad)}") as stream:
+        await stream.line()
+        await nomad.register(a_job(job_id))
+        batches = await stream.batches(lambda events: expected <= kinds(events))
+
+    assert [batch["Index"] for batch in batches] == sorted(batch["Index"] for batch in batches)
+    assert all(e["Index"] == batch["Index"] for batch in batches for e in batch["Events"])
+
+
+def _keys(event: Document) -> list[str]:
+    return event["FilterKeys"] or []
+
 
 async def test_events_have_these_keys(nomad: Nomad) -> None:
     job_id = nomad.name()
     async with opened(nomad, f"namespace=*&index={await next_index(nomad)}") as stream:
         await stream.line()
         written = await nomad.register(a_job(job_id))
-        deployment = await nomad.settled(job_id, 0)
-        events = await stream.events()
+        events = await stream.events(tell("Allocation", job_id))
 
+    deployment = (await nomad.rows(job_id, "deployments"))[0]
     allocation = (await nomad.rows(job_id, "allocations"))[0]
-    mine = [e for e in events if job_id in {e["Key"], *(e["FilterKeys"] or ())}]
+    mine = [e for e in events if job_id in {e["Key"], *_keys(e)}]
     by_topic = {event["Topic"]: event for event in mine}
     registered = next(event for event in mine if event["Type"] == "JobRegistered")
     assert all(
@@ -149,29 +171,33 @@ async def test_purge_is_told(nomad: Nomad) -> None:
     async with opened(nomad, f"topic=Job&index={await next_index(nomad)}") as stream:
         await stream.line()
         await nomad.delete(f"/v1/job/{job_id}?purge=true")
-        events = await stream.events()
+        events = await stream.events(lambda es: any(e["Type"] == "JobDeregistered" for e in es))
 
-    gone = next(event for event in events if event["Type"] == "JobDeregistered")
+    gone = events[-1]
     assert gone["Key"] == job_id
     assert gone["Payload"].keys() == {"Deleted", "Job"}
 
 
-@pytest.mark.parametrize(
-    ("topics", "expected"),
-    [
-        ("topic=Job", {"Job"}),
-        ("topic=Job&topic=Deployment", {"Job", "Deployment"}),
-        ("topic=Nope", set()),
-    ],
-)
-async def test_topics_choose(nomad: Nomad, topics: str, expected: set[str]) -> None:
-    query = f"namespace=*&{topics}&index={await next_index(nomad)}"
+@pytest.mark.parametrize("topics", [("Job",), ("Job", "Deployment")])
+async def test_topics_choose(nomad: Nomad, topics: tuple[str, ...]) -> None:
+    query = f"namespace=*&index={await next_index(nomad)}&topic={'&topic='.join(topics)}"
     async with opened(nomad, query) as stream:
         await nomad.register(a_job(nomad.name()))
-        await nomad.settled(nomad.name(), 0)
-        events = await stream.events()
+        await nomad.running(nomad.name(), 0, 1)
+        await nomad.register(a_job(nomad.name("last"), count=0))
+        events = await stream.events(tell("Job", nomad.name("last")))
 
-    assert {event["Topic"] for event in events} == expected
+    assert {event["Topic"] for event in events} == set(topics)
+
+
+async def test_topic_that_there_is_not_shows_nothing(nomad: Nomad) -> None:
+    query = f"namespace=*&index={await next_index(nomad)}&topic=Nope"
+    async with opened(nomad, query) as stream:
+        await stream.line()
+        await nomad.register(a_job(nomad.name(), count=0))
+        line = await stream.line(SILENCE)
+
+    assert not line
 
 
 async def test_key_of_a_topic_chooses(nomad: Nomad) -> None:
@@ -180,7 +206,7 @@ async def test_key_of_a_topic_chooses(nomad: Nomad) -> None:
     async with opened(nomad, query) as stream:
         await nomad.register(a_job(other, count=0))
         await nomad.register(a_job(one, count=0))
-        events = await stream.events()
+        events = await stream.events(tell("Evaluation", one))
 
     assert {e["Key"] for e in events if e["Topic"] == "Job"} == {one}
     assert {e["FilterKeys"][0] for e in events if e["Topic"] == "Evaluation"} == {one}
@@ -206,22 +232,26 @@ async def test_namespace_created_later_is_not_seen(nomad: Nomad) -> None:
         await nomad.put("/v1/namespace", {"Name": namespace})
         await nomad.register(a_job("x", count=0, Namespace=namespace))
         await nomad.register(a_job(nomad.name(), count=0))
-        events = await stream.events()
+        events = await stream.events(tell("Job", nomad.name()))
 
-    assert {event["Namespace"] for event in events} == {"default"}
+    assert namespace not in {event["Namespace"] for event in events}
 
 
 async def test_resume_begins_at_the_index_that_is_asked_for(nomad: Nomad) -> None:
     job_id = nomad.name()
     index = await next_index(nomad)
     for number in range(3):
-        await nomad.register(a_job(job_id, count=0, Meta={"n": str(number)}))
+        last = (await nomad.register(a_job(job_id, count=0, Meta={"n": str(number)})))["Index"]
+
+    def complete(events: Events) -> bool:
+        return any(event["Index"] == last for event in events)
+
     async with opened(nomad, f"topic=Job:{job_id}&index={index}") as stream:
-        everything = [batch["Index"] for batch in await stream.rest()]
+        everything = [batch["Index"] for batch in await stream.batches(complete)]
 
     middle = everything[1]
     async with opened(nomad, f"topic=Job:{job_id}&index={middle}") as stream:
-        resumed = [batch["Index"] for batch in await stream.rest()]
+        resumed = [batch["Index"] for batch in await stream.batches(complete)]
 
     assert resumed == [one for one in everything if one >= middle]
 
@@ -254,8 +284,10 @@ async def test_evicted_events_are_skipped_in_silence(nomad: Nomad) -> None:
         await nomad.register(a_job(job_id, count=0, Meta={"n": str(number)}))
     await until(lambda: evaluated(nomad, job_id))
 
+    last = nomad.name("last")
+    await nomad.register(a_job(last, count=0))
     async with opened(nomad, f"namespace=*&index={index}") as stream:
-        batches = await stream.rest()
+        batches = await stream.batches(tell("Job", last))
 
     assert batches[0]["Index"] > index
     assert len(batches) <= 110

@@ -5,8 +5,9 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from tests.contract.api import Nomad, until
+from tests.contract.api import Nomad
 from tests.contract.jobs import SECOND, Document, a_job, group_of, task_of
+from tests.lab.polling import until
 
 UPDATED = "alloc is being updated due to job update"
 NOT_NEEDED = "alloc not needed due to job update"
@@ -81,12 +82,9 @@ DESTRUCTIVE: dict[str, Callable[[Document], Any]] = {
 
 
 @pytest.mark.parametrize("name", [*IN_PLACE, *DESTRUCTIVE])
+@pytest.mark.begins_with(make=_with_everything)
 async def test_change_keeps_or_replaces_the_instance(nomad: Nomad, name: str) -> None:
-    job_id = nomad.name()
-    job = _with_everything(job_id)
-    group_of(job)["Services"][0]["Checks"] = group_of(job)["Services"][0]["Checks"][:1]
-    group_of(job)["Update"]["MaxParallel"] = 0
-    await nomad.register(job)
+    job, job_id = nomad.first, nomad.first["ID"]
     before = await nomad.running(job_id, 0, 1)
     edited = deepcopy(job)
     (IN_PLACE | DESTRUCTIVE)[name](edited)
@@ -111,10 +109,9 @@ async def test_only_a_submission_changes_nothing_at_all(nomad: Nomad) -> None:
     assert [row["ID"] for row in after] == [row["ID"] for row in before]
 
 
+@pytest.mark.begins_with(make=a_job)
 async def test_growing_adds_and_shrinking_takes_from_the_end(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    await nomad.register(a_job(job_id, count=1))
-    await nomad.settled(job_id, 0)
+    job_id = nomad.first["ID"]
 
     await nomad.register(a_job(job_id, count=3))
     grown = await nomad.running(job_id, 1, 3)
@@ -128,11 +125,9 @@ async def test_growing_adds_and_shrinking_takes_from_the_end(nomad: Nomad) -> No
     assert {row["DesiredDescription"] for row in stopped} == {NOT_NEEDED}
 
 
+@pytest.mark.begins_with(make=a_job)
 async def test_replaced_instance_names_its_successor(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    job = a_job(job_id)
-    await nomad.register(job)
-    await nomad.settled(job_id, 0)
+    job, job_id = nomad.first, nomad.first["ID"]
 
     task_of(job)["Env"] = {"A": "2"}
     await nomad.register(job)
@@ -149,10 +144,10 @@ async def test_replaced_instance_names_its_successor(nomad: Nomad) -> None:
     assert (old["JobVersion"], new["JobVersion"]) == (0, 1)
 
 
+@pytest.mark.begins_with(make=a_job, count=2)
 async def test_stop_is_a_version_that_stops_all(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    index = (await nomad.register(a_job(job_id, count=2)))["JobModifyIndex"]
-    await nomad.settled(job_id, 0)
+    job_id = nomad.first["ID"]
+    index = (await nomad.job(job_id))["JobModifyIndex"]
 
     await nomad.register(a_job(job_id, count=2, Stop=True), EnforceIndex=True, JobModifyIndex=index)
     rows = await nomad.running(job_id, 1, 0)
@@ -178,10 +173,9 @@ async def test_stop_refuses_a_stale_index(nomad: Nomad) -> None:
     assert (await nomad.job(job_id))["Stop"] is False
 
 
+@pytest.mark.begins_with(make=a_job)
 async def test_stopped_job_comes_back(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    await nomad.register(a_job(job_id))
-    await nomad.settled(job_id, 0)
+    job_id = nomad.first["ID"]
     await nomad.register(a_job(job_id, Stop=True))
     await nomad.running(job_id, 1, 0)
 
@@ -209,10 +203,9 @@ async def test_stop_in_the_middle_cancels_the_deployment(nomad: Nomad) -> None:
     )
 
 
+@pytest.mark.begins_with(make=a_job)
 async def test_deregister_stops_and_counts_versions(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    await nomad.register(a_job(job_id))
-    await nomad.settled(job_id, 0)
+    job_id = nomad.first["ID"]
 
     reply = await nomad.delete(f"/v1/job/{job_id}")
     await nomad.running(job_id, 1, 0)
@@ -247,10 +240,9 @@ async def test_purge_leaves_nothing(nomad: Nomad) -> None:
     assert await nomad.rows(job_id, "deployments") == []
 
 
+@pytest.mark.begins_with(make=a_job, count=2)
 async def test_purged_job_begins_anew(nomad: Nomad) -> None:
-    job_id = nomad.name()
-    await nomad.register(a_job(job_id, count=2))
-    await nomad.settled(job_id, 0)
+    job_id = nomad.first["ID"]
     await nomad.delete(f"/v1/job/{job_id}?purge=true")
 
     await nomad.register(a_job(job_id), EnforceIndex=True, JobModifyIndex=0)
@@ -270,10 +262,8 @@ async def test_job_without_instances_is_dead(nomad: Nomad) -> None:
     job_id = nomad.name()
     await nomad.register(a_job(job_id, count=0))
 
-    async def dead() -> bool:
-        return bool((await nomad.job(job_id))["Status"] == "dead")
+    await nomad.dead(job_id)
 
-    assert await until(dead)
     assert await nomad.rows(job_id, "deployments") == []
 
 
@@ -283,14 +273,11 @@ async def test_batch_completes_and_is_dead(nomad: Nomad) -> None:
     del group_of(job)["Update"]
     await nomad.register(job)
 
-    async def dead() -> bool:
-        return bool((await nomad.job(job_id))["Status"] == "dead")
-
-    await until(dead)
+    job = await nomad.dead(job_id)
 
     rows = await nomad.rows(job_id, "allocations")
     assert [(row["ClientStatus"], row["DesiredStatus"]) for row in rows] == [("complete", "run")]
-    assert (await nomad.job(job_id))["Stop"] is False
+    assert job["Stop"] is False
 
 
 async def test_what_finds_no_place_is_queued_and_blocked(nomad: Nomad) -> None:

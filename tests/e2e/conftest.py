@@ -1,4 +1,7 @@
-"""One planet per kind of region for all e2e tests: starting one costs more than a test."""
+"""One planet per kind of region for all e2e tests, and for no others.
+
+Starting one costs more than a test, and one that is left running costs all later tests time.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +15,7 @@ from orrery.playground.state import NomadKind
 
 
 @pytest_asyncio.fixture(
-    scope="session", loop_scope="session", params=[NomadKind.SIMULATED, NomadKind.REAL]
+    scope="package", loop_scope="session", params=[NomadKind.SIMULATED, NomadKind.REAL]
 )
 async def planet(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.lab.planet import Planet, condition, example, is_ready
-
-from orrery.api.base import API_VERSION
+from tests.lab.planet import EXAMPLES, Planet, condition, example, is_ready
+from tests.lab.polling import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
 SHOP = ["fra", "was", "par", "sfo"]
+OTHERS = [path.stem for path in sorted(EXAMPLES.glob("*.yaml")) if not path.stem.startswith("03-")]
+"""The examples but the shop, which the other tests are about."""
 
 
 def shop() -> dict[str, Any]:
@@ -24,16 +25,31 @@ def shop() -> dict[str, Any]:
     return manifest
 
 
-def group(job: dict[str, Any]) -> dict[str, Any]:
+def group(job: dict[str, Any] | None) -> dict[str, Any]:
+    assert job
     found: dict[str, Any] = job["TaskGroups"][0]
     return found
+
+
+def memory(job: dict[str, Any] | None) -> int:
+    return int(group(job)["Tasks"][0]["Resources"]["MemoryMB"])
+
+
+def versions(planet: Planet) -> dict[str, int]:
+    """Read the version of the shop's job in each region."""
+    return {region: (planet.job(region, "shop") or {})["Version"] for region in SHOP}
+
+
+def registers(planet: Planet) -> dict[str, int]:
+    """Count the registers of the shop in each region."""
+    return {region: planet.registers(region, "shop") for region in SHOP}
 
 
 async def test_deployment_is_registered_in_all_regions_within_two_seconds(
     planet: Planet, record_property: Callable[[str, object], None]
 ) -> None:
     loop = asyncio.get_running_loop()
-    await planet.apply(shop())
+    planet.apply(shop())
     applied = loop.time()
 
     while not all(planet.job(region, "shop") for region in SHOP):
@@ -48,122 +64,137 @@ async def test_deployment_is_registered_in_all_regions_within_two_seconds(
 
 
 async def test_overridden_region_runs_the_overridden_values(planet: Planet) -> None:
-    await planet.apply(shop())
+    planet.apply(shop())
     await planet.until_ready("shop")
-    override = shop()["spec"]["overrides"][0]
+    base, override = shop()["spec"], shop()["spec"]["overrides"][0]
 
-    counts = {region: group(planet.job(region, "shop") or {})["Count"] for region in SHOP}
+    jobs = {region: planet.job(region, "shop") for region in SHOP}
 
-    base = shop()["spec"]["scaling"]["count"]
-    expected = dict.fromkeys(SHOP, base) | dict.fromkeys(
-        override["regions"], override["scaling"]["count"]
-    )
-    assert counts == expected
-    for region in SHOP:
-        assert len(planet.running(region, "shop")) == expected[region]
+    def expected(block: str, field: str) -> dict[str, int]:
+        special = dict.fromkeys(override["regions"], override[block][field])
+        return dict.fromkeys(SHOP, base[block][field]) | special
+
+    counts = expected("scaling", "count")
+    assert {region: group(job)["Count"] for region, job in jobs.items()} == counts
+    assert {region: len(planet.running(region, "shop")) for region in SHOP} == counts
+    sizes = {region: memory(job) for region, job in jobs.items()}
+    assert sizes == expected("resources", "memoryMB")
 
 
 async def test_kubectl_get_shows_the_planet_in_one_line(planet: Planet) -> None:
-    await planet.apply(shop())
+    planet.apply(shop())
     await planet.until_ready("shop")
 
-    table = await _table(planet, "shop")
+    shown = planet.hub.table(shop())
 
-    columns = [c["name"].upper() for c in table["columnDefinitions"]]
-    (row,) = table["rows"]
-    shown = dict(zip(columns, row["cells"], strict=True))
-    assert shown["NAME"] == "shop"
-    assert shown["REGIONS"] == "4/4"
-    assert shown["READY"] == "True"
-    assert shown["STATUS"] == "healthy in 4 regions"
+    assert (shown["Name"], shown["Regions"], shown["Ready"]) == ("shop", "4/4", "True")
+    assert shown["Status"] == "healthy in 4 regions"
 
 
 async def test_changing_one_override_is_one_register_and_at_most_two_hub_writes(
     planet: Planet,
 ) -> None:
-    await planet.apply(shop())
+    planet.apply(shop())
     await planet.until_ready("shop")
     await _quiet(planet)
-    versions = {region: (planet.job(region, "shop") or {})["Version"] for region in SHOP}
-    registers = {region: planet.registers(region, "shop") for region in SHOP}
-    writes = await planet.hub_writes()
+    before, counted, writes = versions(planet), registers(planet), await planet.hub_writes()
 
     changed = shop()
     (region,) = changed["spec"]["overrides"][0]["regions"]
     changed["spec"]["overrides"][0]["scaling"]["count"] += 1
-    await planet.apply(changed)
+    planet.apply(changed)
     await planet.until_ready("shop")
     await _quiet(planet)
 
-    after = {r: (planet.job(r, "shop") or {})["Version"] for r in SHOP}
-    assert after == versions | {region: versions[region] + 1}
-    counted = {r: planet.registers(r, "shop") - registers[r] for r in SHOP}
-    assert counted == dict.fromkeys(SHOP, 0) | {region: 1}
+    assert versions(planet) == before | {region: before[region] + 1}
+    assert registers(planet) == counted | {region: counted[region] + 1}
     assert await planet.hub_writes() - writes <= 2
 
 
 async def test_applying_the_same_manifest_again_writes_nothing(planet: Planet) -> None:
-    await planet.apply(shop())
+    planet.apply(shop())
     before = await planet.until_ready("shop")
     await _quiet(planet)
-    registers = {region: planet.registers(region, "shop") for region in SHOP}
-    writes = await planet.hub_writes()
+    counted, writes = registers(planet), await planet.hub_writes()
 
-    await planet.apply(shop())
+    planet.apply(shop())
     await _quiet(planet)
 
     assert await planet.hub_writes() == writes
-    assert {region: planet.registers(region, "shop") for region in SHOP} == registers
-    after = await planet.deployment("shop")
+    assert registers(planet) == counted
+    after = planet.deployment("shop")
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
 
 
 async def test_scaling_and_routes_replace_no_running_instance(planet: Planet) -> None:
-    await planet.apply(shop())
+    planet.apply(shop())
     await planet.until_ready("shop")
     before = {region: planet.running(region, "shop") for region in SHOP}
 
     changed = copy.deepcopy(shop())
     changed["spec"]["scaling"]["count"] += 1
     changed["spec"]["routes"] = [{"port": changed["spec"]["ports"][0]["port"], "path": "/new"}]
-    await planet.apply(changed)
+    planet.apply(changed)
     await planet.until_ready("shop")
 
     for region in SHOP:
         assert before[region] <= planet.running(region, "shop")
 
 
-async def test_image_and_env_replace_the_instances(planet: Planet) -> None:
-    await planet.apply(shop())
+async def test_image_and_env_replace_the_instances_a_few_at_a_time(planet: Planet) -> None:
+    wide = shop()
+    wide["spec"]["update"]["maxParallel"] = 2
+    wide["spec"]["overrides"][0]["scaling"]["count"] = 4
+    planet.apply(wide)
     await planet.until_ready("shop")
     before = {region: planet.running(region, "shop") for region in SHOP}
 
-    changed = copy.deepcopy(shop())
+    changed = copy.deepcopy(wide)
+    changed["spec"]["docker"]["image"] += ":2"
     changed["spec"]["env"] = [{"name": "RELEASE", "value": "2"}]
-    await planet.apply(changed)
+    planet.apply(changed)
     await planet.until_ready("shop", within=180)
 
     for region in SHOP:
+        job = planet.job(region, "shop") or {}
+        (task,) = group(job)["Tasks"]
+        assert "docker.io/koyeb/demo:2" in str(task["Config"])
+        assert task["Env"]["RELEASE"] == "2"
+        new = [a for a in planet.instances(region, "shop") if a["JobVersion"] == job["Version"]]
+        assert {a["ID"] for a in new} == planet.running(region, "shop")
         assert not before[region] & planet.running(region, "shop")
+        assert len(new) == group(job)["Count"]
+        assert max(in_flight(new)) == min(2, len(new))
 
 
-async def test_every_example_runs_as_it_stands(planet: Planet) -> None:
-    for number in ("01-", "02-", "04-", "05-", "06-"):
-        manifests = example(number)
-        await planet.apply(*manifests)
-        (name,) = [m["metadata"]["name"] for m in manifests if m["kind"] == "GlobalDeployment"]
+def in_flight(instances: list[dict[str, Any]]) -> list[int]:
+    """Count, when each instance was started, those that were not yet healthy, itself included."""
+    return [
+        sum(
+            other["CreateIndex"] <= one["CreateIndex"] < other["DeploymentStatus"]["ModifyIndex"]
+            for other in instances
+        )
+        for one in instances
+    ]
 
-        await planet.until_ready(name)
 
-        await planet.delete(name)
-        assert all(planet.job(region, name) is None for region in SHOP)
+@pytest.mark.parametrize("file", OTHERS)
+async def test_every_example_runs_as_it_stands(planet: Planet, file: str) -> None:
+    manifests = example(file)
+    (name,) = [m["metadata"]["name"] for m in manifests if m["kind"] == "GlobalDeployment"]
+
+    planet.apply(*manifests)
+    await planet.until_ready(name)
+
+    await planet.delete(name)
+    assert all(planet.job(region, name) is None for region in SHOP)
 
 
 async def test_missing_secret_is_named_and_cured_by_creating_it(planet: Planet) -> None:
     env = [{"name": "PASSWORD", "secretRef": {"name": "late", "key": "password"}}]
     manifest = shop() | {"metadata": {"name": "needy"}}
     manifest["spec"]["env"] = env
-    await planet.apply(manifest)
+    planet.apply(manifest)
 
     body = await planet.until(lambda b: bool(condition(b, "Ready")), "needy")
     assert condition(body, "Ready")["reason"] == "SecretNotFound"
@@ -171,7 +202,7 @@ async def test_missing_secret_is_named_and_cured_by_creating_it(planet: Planet) 
     assert all(planet.job(region, "needy") is None for region in SHOP)
 
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "late"}}
-    await planet.apply(secret | {"stringData": {"password": "canary-7391"}})
+    planet.apply(secret | {"stringData": {"password": "canary-7391"}})
     await planet.until_ready("needy")
     assert all("canary-7391" not in str(planet.job(region, "needy")) for region in SHOP)
     await planet.delete("needy")
@@ -180,7 +211,7 @@ async def test_missing_secret_is_named_and_cured_by_creating_it(planet: Planet) 
 async def test_unknown_region_is_named_and_the_known_ones_go_on(planet: Planet) -> None:
     manifest = shop() | {"metadata": {"name": "typo"}}
     manifest["spec"] |= {"placement": {"regions": ["fra", "wass"]}, "overrides": []}
-    await planet.apply(manifest)
+    planet.apply(manifest)
 
     def told(body: dict[str, Any]) -> bool:
         return 'region "wass" is not available' in condition(body, "Ready").get("message", "")
@@ -193,26 +224,28 @@ async def test_unknown_region_is_named_and_the_known_ones_go_on(planet: Planet) 
 
 
 async def test_dark_region_keeps_its_jobs_and_is_caught_up_on_return(planet: Planet) -> None:
-    await planet.apply(shop())
+    planet.apply(shop())
     await planet.until_ready("shop")
-    await planet.kill("par")
+    changed = copy.deepcopy(shop())
+    changed["spec"]["resources"] = {"cpuMHz": 60, "memoryMB": 40}
 
     def dark(body: dict[str, Any]) -> bool:
         return bool(body["status"]["summary"]["unreachable"] == 1)
 
-    body = await planet.until(dark, "shop")
+    await planet.kill("par")
+    try:
+        body = await planet.until(dark, "shop")
+        planet.apply(changed)
+        await planet.until(
+            lambda b: b["status"]["summary"]["ready"] == 3 and not dark_only_pending(b), "shop"
+        )
+    finally:
+        await planet.revive("par")
+
     assert condition(body, "Ready")["status"] == "True"
     assert "par does not answer" in condition(body, "Degraded")["message"]
-
-    changed = copy.deepcopy(shop())
-    changed["spec"]["resources"] = {"cpuMHz": 60, "memoryMB": 40}
-    await planet.apply(changed)
-    await planet.until(
-        lambda b: b["status"]["summary"]["ready"] == 3 and not dark_only_pending(b), "shop"
-    )
-    await planet.revive("par")
     await planet.until(lambda b: is_ready(b) and b["status"]["summary"]["ready"] == 4, "shop")
-    assert group(planet.job("par", "shop") or {})["Tasks"][0]["Resources"]["CPU"] == 60
+    assert memory(planet.job("par", "shop")) == 40
 
 
 def dark_only_pending(body: dict[str, Any]) -> bool:
@@ -222,7 +255,7 @@ def dark_only_pending(body: dict[str, Any]) -> bool:
 
 
 async def test_deletion_stops_every_job_before_the_object_goes(planet: Planet) -> None:
-    await planet.apply(shop())
+    planet.apply(shop())
     await planet.until_ready("shop")
 
     await planet.delete("shop")
@@ -234,18 +267,12 @@ async def _quiet(planet: Planet, seconds: float = 3) -> None:
     """Wait until nothing has been written to the hub for some seconds."""
     loop = asyncio.get_running_loop()
     last, since = await planet.hub_writes(), loop.time()
-    while loop.time() - since < seconds:
-        await asyncio.sleep(0.25)
+
+    async def quiet() -> bool:
+        nonlocal last, since
         now = await planet.hub_writes()
         if now != last:
             last, since = now, loop.time()
+        return loop.time() - since >= seconds
 
-
-async def _table(planet: Planet, name: str) -> dict[str, Any]:
-    """Ask for what `kubectl get gd NAME` prints."""
-    path = f"/apis/{API_VERSION}/namespaces/default/globaldeployments/{name}"
-    accept = "application/json;as=Table;g=meta.k8s.io;v=v1"
-    async with planet.hub._session.get(path, headers={"Accept": accept}) as reply:
-        assert reply.status == 200, await reply.text()
-        found: dict[str, Any] = await reply.json()
-        return found
+    await until(quiet, pause=0.25, told=lambda: f"{last} writes to the hub, and more")

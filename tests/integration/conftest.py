@@ -1,4 +1,4 @@
-"""A hub of its own for each file, and ways to it."""
+"""One hub for all files, which each finds empty, and ways to it."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,12 +10,20 @@ from tests.lab.hubproxy import HubProxy, running_proxy
 from tests.lab.rest import Rest, connected
 
 from orrery.adapters.kube import HubConnection, HubSource
+from orrery.playground.hub import Hub
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hub]:
     async with running_hub(tmp_path_factory.mktemp("hub")) as hub:
-        yield hub.kubeconfig
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(shared_hub: Hub) -> Iterator[Path]:
+    yield shared_hub.kubeconfig
+    with connected(shared_hub.kubeconfig) as rest:
+        rest.remove_all()
 
 
 @pytest.fixture(scope="module")

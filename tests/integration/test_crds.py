@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.lab.rest import Rest, connected
+from tests.lab.rest import Rest
 from tests.unit.api.specs import ARTICLE, BAD, GOOD, Bad, Spec, document, web
 
 from orrery.api import crd, globaldeployment
@@ -23,10 +23,9 @@ MUTATIONS = int(os.environ.get("ORRERY_CRD_MUTATIONS", "400"))
 """How many changed specs are judged by both sides."""
 
 
-@pytest.fixture(scope="module")
-def hub(kubeconfig: Path) -> Iterator[Rest]:
-    with connected(kubeconfig) as rest:
-        yield rest
+@pytest.fixture
+def hub(rest: Rest) -> Rest:
+    return rest
 
 
 def examples() -> list[Any]:

@@ -3,24 +3,25 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import pytest_asyncio
 import uvloop
+from tests.builders import a_continent, a_deployment
 from tests.lab.hub import running_hub
-from tests.lab.hubproxy import HubProxy, running_proxy
-from tests.lab.rest import Rest, connected
+from tests.lab.hubproxy import HubProxy
+from tests.lab.polling import until
+from tests.lab.rest import Rest
 
 from orrery.adapters.kube.access import HubSource
 from orrery.api.crd import PLURALS
 from orrery.handlers.watch import Watch, WatchEnded
-from orrery.playground.hub import Hub
 from orrery.playground.kubeapi import KubeApi
 from orrery.playground.processes import (
     Process,
@@ -28,10 +29,12 @@ from orrery.playground.processes import (
     await_ready,
     environment,
     kill,
+    marked,
     start,
-    stop,
 )
 from orrery.ports import Kind
+
+in_default = partial(a_deployment, namespace="default")
 
 
 @dataclass
@@ -54,32 +57,6 @@ class Told:
         return {name for kind, _, name in self.events if kind == event_type}
 
 
-async def until(condition: Callable[[], bool], *, within: float = 30.0) -> None:
-    """Wait until *condition* holds, or fail."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        await asyncio.sleep(0.02)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hub]:
-    async with running_hub(tmp_path_factory.mktemp("handlers")) as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def hub(running: Hub) -> Iterator[Rest]:
-    with connected(running.kubeconfig) as rest:
-        yield rest
-
-
-@pytest_asyncio.fixture
-async def proxy(running: Hub) -> AsyncIterator[HubProxy]:
-    async with running_proxy(running.kubeconfig) as proxy:
-        yield proxy
-
-
 @asynccontextmanager
 async def watching(kubeconfig: Path, **settings: Any) -> AsyncIterator[Told]:
     """Watch until all kinds were listed, and go on in the block; fail when the watches end."""
@@ -96,33 +73,15 @@ async def watching(kubeconfig: Path, **settings: Any) -> AsyncIterator[Told]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def a_continent(name: str, **spec: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "orrery.dev/v1alpha1",
-        "kind": "Continent",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
-
-
-def a_deployment(name: str, image: str = "demo:1") -> dict[str, Any]:
-    return {
-        "apiVersion": "orrery.dev/v1alpha1",
-        "kind": "GlobalDeployment",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {"type": "WORKER", "docker": {"image": image}},
-    }
-
-
 async def test_a_life_of_an_object_is_told_from_beginning_to_end(
-    proxy: HubProxy, hub: Rest, tmp_path: Path
+    proxy: HubProxy, rest: Rest, tmp_path: Path
 ) -> None:
     async with watching(proxy.kubeconfig(tmp_path / "kubeconfig")) as told:
-        hub.apply(a_deployment("life"))
+        rest.apply(in_default("life"))
         await until(lambda: "life" in told.names("ADDED"))
-        hub.apply(a_deployment("life", "demo:2"))
+        rest.apply(in_default("life", docker={"image": "demo:2"}))
         await until(lambda: "life" in told.names("MODIFIED"))
-        hub.delete(a_deployment("life"))
+        rest.delete(in_default("life"))
         await until(lambda: "life" in told.names("DELETED"))
 
     assert told.bodies[-1]["spec"]["docker"]["image"] == "demo:2"
@@ -130,9 +89,9 @@ async def test_a_life_of_an_object_is_told_from_beginning_to_end(
 
 
 async def test_what_was_there_before_is_told_without_a_type(
-    proxy: HubProxy, hub: Rest, tmp_path: Path
+    proxy: HubProxy, rest: Rest, tmp_path: Path
 ) -> None:
-    hub.apply(a_continent("before"))
+    rest.apply(a_continent("before"))
 
     async with watching(proxy.kubeconfig(tmp_path / "kubeconfig")) as told:
         await until(lambda: "before" in told.names(None))
@@ -140,14 +99,14 @@ async def test_what_was_there_before_is_told_without_a_type(
     assert ("ADDED", "Continent", "before") not in told.events
 
 
-async def test_nothing_is_written_anywhere(proxy: HubProxy, hub: Rest, tmp_path: Path) -> None:
+async def test_nothing_is_written_anywhere(proxy: HubProxy, rest: Rest, tmp_path: Path) -> None:
     async with watching(proxy.kubeconfig(tmp_path / "kubeconfig")) as told:
-        created = hub.apply(a_deployment("untouched")).body["metadata"]
+        created = rest.apply(in_default("untouched")).body["metadata"]
         await until(lambda: "untouched" in told.names("ADDED"))
-        hub.apply(a_continent("later"))
+        rest.apply(a_continent("later"))
         await until(lambda: "later" in told.names("ADDED"))
 
-    metadata = hub.read(a_deployment("untouched")).body["metadata"]
+    metadata = rest.read(in_default("untouched")).body["metadata"]
     assert metadata["resourceVersion"] == created["resourceVersion"]
     assert "annotations" not in metadata
     assert "finalizers" not in metadata
@@ -159,7 +118,7 @@ async def test_nothing_is_written_anywhere(proxy: HubProxy, hub: Rest, tmp_path:
 
 
 async def test_a_watch_whose_history_is_gone_lists_again_and_goes_on(
-    proxy: HubProxy, hub: Rest, tmp_path: Path
+    proxy: HubProxy, rest: Rest, tmp_path: Path
 ) -> None:
     async with watching(proxy.kubeconfig(tmp_path / "kubeconfig")) as told:
         await until(lambda: "continents" in proxy.watches)
@@ -169,7 +128,7 @@ async def test_a_watch_whose_history_is_gone_lists_again_and_goes_on(
 
         await until(lambda: proxy.lists_of("continents") > lists)
         await until(lambda: "continents" in proxy.watches)
-        hub.apply(a_continent("after-410"))
+        rest.apply(a_continent("after-410"))
         await until(lambda: "after-410" in told.names("ADDED") | told.names(None))
 
 
@@ -233,7 +192,11 @@ async def test_watches_survive_a_restart_of_the_api_server(tmp_path: Path) -> No
                 await api.apply([a_continent("after-restart")])
             await until(lambda: any(name == "after-restart" for _, _, name in told.events))
         finally:
-            await stop(again)
+            # It would wait for the watches that are still open.
+            kill(again)
+            await await_end(again)
+
+    assert marked(str(tmp_path)) == []
 
 
 def is_free(url: str) -> bool:

@@ -4,24 +4,26 @@ import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 import yaml
+from tests.builders import a_deployment
 from tests.lab.hubproxy import HubProxy
+from tests.lab.polling import until
 from tests.lab.rest import Rest
 
 from orrery.adapters.clock import SystemClock
 from orrery.adapters.kube import HubConnection, HubSource, KubeHub
-from orrery.engine.leader import Terms
 from orrery.errors import Conflict, InvalidSpec, NotYet, Refused, Unreachable
 from orrery.ports import HubEvent, Key, Kind
 from orrery.telemetry import Telemetry
 
 FINALIZER = "orrery.dev/regional-jobs"
-QUICK = Terms(duration=2, deadline=1.5, retry=0.2)
+
+in_default = partial(a_deployment, namespace="default")
 
 
 @pytest.fixture
@@ -36,9 +38,9 @@ def hub(connection: HubConnection, telemetry: Telemetry) -> KubeHub:
 
 @pytest_asyncio.fixture
 async def proxied(proxy: HubProxy, tmp_path: Path) -> AsyncIterator[KubeHub]:
-    """A hub reached through the proxy, with a short deadline."""
+    """A hub reached through the proxy."""
     source = HubSource(str(proxy.kubeconfig(tmp_path / "proxied")))
-    async with HubConnection(source, deadline=2) as connection:
+    async with HubConnection(source) as connection:
         yield a_hub(connection, Telemetry())
 
 
@@ -46,25 +48,16 @@ def a_hub(connection: HubConnection, telemetry: Telemetry) -> KubeHub:
     return KubeHub(connection, clock=SystemClock(), telemetry=telemetry, instance="test")
 
 
-def a_deployment(name: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "orrery.dev/v1alpha1",
-        "kind": "GlobalDeployment",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {"type": "WORKER", "docker": {"image": "demo:1"}},
-    }
-
-
 def created(rest: Rest, name: str) -> tuple[Key, str]:
     """Create a deployment; return its key and uid."""
-    reply = rest.create(a_deployment(name))
+    reply = rest.create(in_default(name))
     assert reply.ok, reply.message
     return Key(Kind.GLOBAL_DEPLOYMENT, "default", name), reply.body["metadata"]["uid"]
 
 
 def recreated(rest: Rest, name: str) -> str:
     """Replace a deployment by another of the same name; return the new uid."""
-    rest.delete(a_deployment(name))
+    rest.delete(in_default(name))
     return created(rest, name)[1]
 
 
@@ -96,7 +89,7 @@ async def test_a_status_is_replaced_as_a_whole(hub: KubeHub, rest: Rest) -> None
     await hub.write_status(key, uid, {"observedGeneration": 1, "display": {"status": "old"}})
     await hub.write_status(key, uid, {"observedGeneration": 2})
 
-    found = rest.read(a_deployment("status")).body
+    found = rest.read(in_default("status")).body
     assert found["status"] == {"observedGeneration": 2}
     assert found["metadata"]["generation"] == 1
 
@@ -110,12 +103,12 @@ async def test_a_status_never_reaches_another_object_of_the_same_name(
     with pytest.raises(Conflict):
         await hub.write_status(key, old, {"observedGeneration": 1})
 
-    assert "status" not in rest.read(a_deployment("again")).body
+    assert "status" not in rest.read(in_default("again")).body
 
 
 async def test_a_status_of_an_object_that_is_gone_is_a_conflict(hub: KubeHub, rest: Rest) -> None:
     key, uid = created(rest, "gone")
-    rest.delete(a_deployment("gone"))
+    rest.delete(in_default("gone"))
 
     with pytest.raises(Conflict):
         await hub.write_status(key, uid, {"observedGeneration": 1})
@@ -133,7 +126,7 @@ async def test_a_status_that_breaks_the_schema_is_refused_with_the_field(
 async def test_a_finalizer_is_added_once_and_removed_beside_those_of_others(
     hub: KubeHub, rest: Rest, telemetry: Telemetry
 ) -> None:
-    document = a_deployment("finalized")
+    document = in_default("finalized")
     document["metadata"]["finalizers"] = ["example.com/other"]
     uid = rest.create(document).body["metadata"]["uid"]
     key = Key(Kind.GLOBAL_DEPLOYMENT, "default", "finalized")
@@ -155,7 +148,7 @@ async def test_a_finalizer_is_added_although_others_keep_writing(hub: KubeHub, r
     writes = [hub.add_finalizer(key, uid, f"orrery.dev/f{number}") for number in range(4)]
     await asyncio.gather(*writes)
 
-    finalizers = rest.read(a_deployment("contended")).body["metadata"]["finalizers"]
+    finalizers = rest.read(in_default("contended")).body["metadata"]["finalizers"]
     assert sorted(finalizers) == [f"orrery.dev/f{number}" for number in range(4)]
 
 
@@ -170,19 +163,19 @@ async def test_finalizers_never_reach_another_object_of_the_same_name(
         await hub.add_finalizer(key, old, "orrery.dev/late")
     await hub.remove_finalizer(key, old, FINALIZER)
 
-    metadata = rest.read(a_deployment("reborn")).body["metadata"]
+    metadata = rest.read(in_default("reborn")).body["metadata"]
     assert metadata["finalizers"] == [FINALIZER]
 
 
 async def test_the_last_finalizer_lets_an_object_go(hub: KubeHub, rest: Rest) -> None:
     key, uid = created(rest, "leaving")
     await hub.add_finalizer(key, uid, FINALIZER)
-    rest.delete(a_deployment("leaving"))
+    rest.delete(in_default("leaving"))
 
     await hub.remove_finalizer(key, uid, FINALIZER)
     await hub.remove_finalizer(key, uid, FINALIZER)
 
-    assert rest.read(a_deployment("leaving")).status == 404
+    assert rest.read(in_default("leaving")).status == 404
 
 
 async def test_a_secret_is_read_decoded_and_stays_out_of_its_repr(hub: KubeHub, rest: Rest) -> None:
@@ -253,7 +246,7 @@ async def test_a_busy_server_is_asked_again_when_it_says(proxied: KubeHub, proxy
     proxy.answer, proxy.headers = (429, {"message": "too many requests"}), {"Retry-After": "1"}
     began = time.monotonic()
     asking = asyncio.create_task(proxied.list(Kind.REGION))
-    await asyncio.sleep(0.3)
+    await until(lambda: proxy.requests)
     proxy.answer = None
 
     await asking
@@ -263,12 +256,14 @@ async def test_a_busy_server_is_asked_again_when_it_says(proxied: KubeHub, proxy
 
 
 async def test_a_server_that_stays_busy_is_unreachable_in_the_end(
-    proxied: KubeHub, proxy: HubProxy
+    proxy: HubProxy, tmp_path: Path
 ) -> None:
     proxy.answer, proxy.headers = (429, {"message": "too many requests"}), {"Retry-After": "60"}
+    source = HubSource(str(proxy.kubeconfig(tmp_path / "busy")))
 
-    with pytest.raises(Unreachable, match="no answer within 2 s"):
-        await proxied.read(Key(Kind.REGION, "", "fra"))
+    async with HubConnection(source, deadline=1) as connection:
+        with pytest.raises(Unreachable, match="no answer within 1 s"):
+            await a_hub(connection, Telemetry()).read(Key(Kind.REGION, "", "fra"))
 
 
 async def test_a_hub_that_is_gone_is_unreachable(tmp_path: Path, proxy: HubProxy) -> None:
@@ -343,7 +338,7 @@ async def test_a_context_is_chosen_by_name(proxy: HubProxy, tmp_path: Path) -> N
     [
         pytest.param(None, "does not exist", id="no-file"),
         pytest.param("{}", "current-context", id="empty"),
-        pytest.param("contexts: [", "parsing", id="no-yaml"),
+        pytest.param("contexts: [", "is no kubeconfig", id="no-yaml"),
     ],
 )
 async def test_a_kubeconfig_that_cannot_be_used_is_named(

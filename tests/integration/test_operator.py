@@ -13,7 +13,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.builders import a_continent
 from tests.lab.hubproxy import HubProxy
+from tests.lab.polling import until
 from tests.lab.rest import Rest
 
 from orrery.adapters.clock import SystemClock
@@ -66,14 +68,6 @@ class Running:
         return (await self.get("/readyz"))[0] == 200
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, within: float = 30.0) -> None:
-    """Wait until *condition* holds, or fail."""
-    deadline = time.monotonic() + within
-    while not await condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        await asyncio.sleep(0.05)
-
-
 @asynccontextmanager
 async def running(kubeconfig: Path, lease: str, **controller: Any) -> AsyncIterator[Running]:
     """Run an operator around a tiny controller; it is told to stop after the block."""
@@ -105,15 +99,6 @@ async def running(kubeconfig: Path, lease: str, **controller: Any) -> AsyncItera
         finally:
             operator.stop()
             await asyncio.wait([task], timeout=30)
-
-
-def a_continent(name: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "orrery.dev/v1alpha1",
-        "kind": "Continent",
-        "metadata": {"name": name},
-        "spec": {},
-    }
 
 
 async def test_an_operator_becomes_ready_hears_of_objects_and_ends_cleanly(
@@ -192,6 +177,7 @@ async def test_a_bug_in_the_controller_ends_the_process(kubeconfig: Path) -> Non
 
     assert status == FAILED
     assert operator.controller.told == ["start", "stop"]
+    assert operator.controller.failed.exception()
 
 
 async def test_a_hub_without_our_kinds_is_waited_for(

@@ -9,23 +9,23 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from tests.lab.hub import running_hub
 from tests.lab.requirements import require_nomad
 from tests.unit.render.deployments import a_regional
 
 from orrery.errors import Refused
 from orrery.playground.failures import WrongState
-from orrery.playground.hub import require_crds
+from orrery.playground.hub import Hub, require_crds
 from orrery.playground.kubeapi import KubeApi
 from orrery.playground.lifecycle import Options, down, up
 from orrery.playground.objects import STAND_IN
 from orrery.playground.power import kill, revive
-from orrery.playground.processes import await_ready, marked
+from orrery.playground.processes import await_end, await_ready, marked
 from orrery.playground.state import Layout, NomadKind
 from orrery.playground.status import Life, status
 from orrery.render.driver import fill_driver
@@ -33,8 +33,8 @@ from orrery.render.driver import fill_driver
 KINDS = [pytest.param(kind, id=kind.value) for kind in NomadKind]
 
 
-def options(directory: Path, nomad: NomadKind | None = None) -> Options:
-    return Options(directory=directory, continents=1, regions=2, nomad=nomad, operator=False)
+def options(directory: Path, nomad: NomadKind | None = None, *, regions: int = 2) -> Options:
+    return Options(directory=directory, continents=1, regions=regions, nomad=nomad, operator=False)
 
 
 def needs(nomad: NomadKind) -> None:
@@ -196,6 +196,32 @@ async def test_an_agent_that_dies_by_itself_is_reported(playground: Path) -> Non
     assert (await status(playground)).problems == ()
 
 
+async def test_an_operator_and_a_hub_that_die_are_reported(tmp_path: Path) -> None:
+    planet = replace(options(tmp_path, NomadKind.SIMULATED, regions=1), operator=True)
+    state = await up(planet, print)
+    operator, server = state.operator, state.hub[-1]
+    assert operator
+    try:
+        os.kill(operator.pid, signal.SIGKILL)
+        await await_end(operator)
+        without_operator = await status(tmp_path)
+        os.kill(server.pid, signal.SIGKILL)
+        await await_end(server)
+        without_hub = await status(tmp_path)
+    finally:
+        await down(tmp_path)
+
+    died = [
+        f"{one.name} (process {one.pid}) died; its log is {one.log}" for one in (server, operator)
+    ]
+    assert (without_operator.operator, without_operator.hub) == (Life.DIED, Life.RUNNING)
+    assert without_operator.problems == (died[1],)
+    assert (without_hub.operator, without_hub.hub) == (Life.DIED, Life.DIED)
+    assert without_hub.problems == tuple(died)
+    assert [region.process for region in without_hub.regions] == [Life.RUNNING]
+    assert marked(str(tmp_path)) == []
+
+
 async def test_what_cannot_be_done_is_said(playground: Path) -> None:
     with pytest.raises(WrongState, match="already running"):
         await up(options(playground))
@@ -207,7 +233,7 @@ async def test_what_cannot_be_done_is_said(playground: Path) -> None:
 
 async def test_an_instance_outlives_its_killed_agent_and_ends_with_down(tmp_path: Path) -> None:
     needs(NomadKind.REAL)
-    await up(options(tmp_path, NomadKind.REAL), print)
+    await up(options(tmp_path, NomadKind.REAL, regions=1), print)
     region = regions(tmp_path)["fra"]
     try:
         code, _ = await ask(region, "/v1/jobs", method="POST", json={"Job": stand_in_job()})
@@ -269,7 +295,7 @@ async def fetch(address: str) -> dict[str, Any]:
         return facts
 
 
-UP_FLAGS = ("--continents=1", "--regions=2", "--no-operator")
+UP_FLAGS = ("--continents=1", "--regions=1", "--no-operator")
 
 
 def up_command(directory: Path) -> subprocess.Popen[str]:
@@ -312,25 +338,22 @@ async def test_leftovers_of_a_crash_are_removed_by_the_next_up(tmp_path: Path) -
     left = {process.pid for process in marked(str(tmp_path))}
     assert left
 
-    await up(options(tmp_path), print)
+    await up(options(tmp_path, regions=1), print)
 
     assert not left & {process.pid for process in marked(str(tmp_path))}
     await down(tmp_path)
     assert marked(str(tmp_path)) == []
 
 
-async def test_a_hub_is_closed_to_strangers(tmp_path: Path) -> None:
-    async with running_hub(tmp_path) as hub:
-        token_free = ssl.create_default_context(cafile=tmp_path / "hub" / "ca.pem")
-        async with KubeApi(hub.url, token_free) as stranger:
-            with pytest.raises(Refused, match="forbidden"):
-                await stranger.list("v1", "Secret")
-
-    assert marked(str(tmp_path)) == []
+async def test_a_hub_is_closed_to_strangers(shared_hub: Hub) -> None:
+    authority = shared_hub.kubeconfig.parent / "hub" / "ca.pem"
+    async with KubeApi(shared_hub.url, ssl.create_default_context(cafile=authority)) as stranger:
+        with pytest.raises(Refused, match="forbidden"):
+            await stranger.list("v1", "Secret")
 
 
-async def test_a_hub_serves_all_four_kinds(tmp_path: Path) -> None:
+async def test_a_hub_serves_all_four_kinds(kubeconfig: Path) -> None:
     require_crds()
-    async with running_hub(tmp_path) as hub, KubeApi.of(hub.kubeconfig) as api:
+    async with KubeApi.of(kubeconfig) as api:
         for kind in ("Continent", "Region", "RegionClass", "GlobalDeployment"):
             assert await api.list("orrery.dev/v1alpha1", kind) == []

@@ -1,51 +1,44 @@
-"""A real Nomad agent for tests: server and client in one process, ACLs on, data in memory."""
+"""Real Nomad agents for tests: ACLs on, data in memory or in the folder of a test."""
 
 import json
 import os
-import socket
+import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
 import uuid
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from tests.lab.polling import until_blocking
 
 from orrery.playground.cleanup import unmount_below
+from orrery.playground.ports import reserve_port
 
-START_SECONDS = 60.0
-STOP_SECONDS = 20.0
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 20.0
+LOOPBACK: Final = "127.0.0.1"
 
-
-def free_ports(number: int) -> list[int]:
-    """Reserve *number* different ports of loopback for the moment."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+_FIRST_TASK_PORT: Final = 26_000
+_TASK_PORTS: Final = 500
+_SLICES: Final = 12
 
 
 @dataclass
-class NomadAgent:
-    """One agent in *folder*; `start` returns when a machine is ready for work.
-
-    *config* is merged over the agent's own configuration, by top-level block.
-    """
+class _Process:
+    """A `nomad agent` in *folder*."""
 
     binary: str
     folder: Path
-    region: str = "global"
     config: dict[str, Any] = field(default_factory=dict)
-    token: str = field(default_factory=lambda: str(uuid.uuid4()), repr=False)
+    """Merged over the agent's own configuration, block by block."""
     port: int = 0
     _process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{LOOPBACK}:{self.port}"
 
     @property
     def log(self) -> Path:
@@ -55,37 +48,6 @@ class NomadAgent:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
-
-    def start(self) -> None:
-        """Start the agent, bootstrap its ACLs, wait for a ready node."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.port, rpc, serf = free_ports(3)
-        loopback = "127.0.0.1"
-        config: dict[str, Any] = {
-            "region": self.region,
-            "data_dir": str(self.folder / "data"),
-            "bind_addr": loopback,
-            "ports": {"http": self.port, "rpc": rpc, "serf": serf},
-            "advertise": {"http": loopback, "rpc": loopback, "serf": loopback},
-            "acl": {"enabled": True},
-            "disable_update_check": True,
-            "leave_on_terminate": False,
-        }
-        config |= self.config
-        path = self.folder / "agent.json"
-        path.write_text(json.dumps(config), encoding="utf-8")
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [self.binary, "agent", "-dev", "-config", str(path)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # What is set for other programs (a CA bundle, cloud settings) breaks its start.
-                env={"PATH": os.defpath, "HOME": str(self.folder)},
-            )
-        self._await("a leader", lambda: bool(self.call("GET", "/v1/status/leader")))
-        body = {"BootstrapSecret": self.token}
-        self._await("its ACLs", lambda: bool(self.call("POST", "/v1/acl/bootstrap", body)))
-        self._await("a ready node", self._has_ready_node)
 
     def stop(self) -> None:
         """Stop the agent and what it runs; its data goes with the folder."""
@@ -100,6 +62,52 @@ class NomadAgent:
         self._process = None
         unmount_below(self.folder)
 
+    def _start(self, config: dict[str, Any], *flags: str) -> int:
+        """Start the agent; return the port of its RPC."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port, rpc, serf = (reserve_port() for _ in range(3))
+        whole: dict[str, Any] = {
+            "data_dir": str(self.folder / "data"),
+            "bind_addr": LOOPBACK,
+            "ports": {"http": self.port, "rpc": rpc, "serf": serf},
+            "advertise": dict.fromkeys(("http", "rpc", "serf"), LOOPBACK),
+            "acl": {"enabled": True},
+            "client": _task_ports(),
+            "disable_update_check": True,
+            "leave_on_terminate": False,
+        }
+        for block, values in [*config.items(), *self.config.items()]:
+            merged = isinstance(values, dict) and isinstance(whole.get(block), dict)
+            whole[block] = {**whole[block], **values} if merged else values
+        path = self.folder / "agent.json"
+        path.write_text(json.dumps(whole), encoding="utf-8")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self.binary, "agent", *flags, "-config", str(path)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # What is set for other programs (a CA bundle, cloud settings) breaks its start.
+                env={"PATH": os.defpath, "HOME": str(self.folder)},
+            )
+        return rpc
+
+
+@dataclass
+class NomadAgent(_Process):
+    """Server and client in one process; `start` returns when a machine is ready for work."""
+
+    region: str = "global"
+    token: str = field(default_factory=lambda: str(uuid.uuid4()), repr=False)
+    rpc: int = 0
+
+    def start(self) -> None:
+        """Start the agent, bootstrap its ACLs, wait for a ready node."""
+        self.rpc = self._start({"region": self.region}, "-dev")
+        self._await("a leader", lambda: bool(self.call("GET", "/v1/status/leader")))
+        body = {"BootstrapSecret": self.token}
+        self._await("its ACLs", lambda: bool(self.call("POST", "/v1/acl/bootstrap", body)))
+        self._await("a ready node", lambda: "ready" in self.nodes().values())
+
     def call(self, method: str, path: str, body: object = None) -> Any:
         """Call the agent's API with the management token."""
         request = urllib.request.Request(
@@ -112,23 +120,66 @@ class NomadAgent:
             content = reply.read()
         return json.loads(content) if content.strip() else None
 
-    def _has_ready_node(self) -> bool:
-        return any(node["Status"] == "ready" for node in self.call("GET", "/v1/nodes"))
+    def nodes(self) -> dict[str, str]:
+        """Read the status of all machines, by name."""
+        return {node["Name"]: node["Status"] for node in self.call("GET", "/v1/nodes")}
 
     def _await(self, what: str, ready: Any) -> None:
         assert self._process is not None
-        end = time.monotonic() + START_SECONDS
-        reason: object = "no answer"
-        while time.monotonic() < end:
-            if self._process.poll() is not None:
-                reason = f"it ended with {self._process.returncode}"
-                break
+        process, reason = self._process, "no answer"
+
+        def look() -> bool:
+            nonlocal reason
+            if process.poll() is not None:
+                reason = f"it ended with {process.returncode}"
+                return True
             try:
-                if ready():
-                    return
+                return bool(ready())
             except (OSError, urllib.error.URLError) as error:
-                reason = error
-            time.sleep(0.1)
-        last = self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
-        self.stop()
-        raise RuntimeError(f"nomad: waited for {what}: {reason}\n{last}")
+                reason = str(error)
+                return False
+
+        try:
+            until_blocking(look, seconds=START_SECONDS, told=lambda: reason)
+            assert process.poll() is None, reason
+        except AssertionError as error:
+            last = self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
+            self.stop()
+            raise RuntimeError(f"nomad: waited for {what}: {error}\n{last}") from error
+
+
+@dataclass
+class NomadMachine(_Process):
+    """One more machine of an agent's region, in a data center of its own choice.
+
+    It may fall silent and come back, as behind a cut cable; what it runs goes on meanwhile.
+    """
+
+    name: str = "machine"
+    datacenter: str = "dc1"
+
+    def join(self, agent: NomadAgent) -> None:
+        """Start the machine; it takes a moment until it is ready."""
+        client = {"enabled": True, "servers": [f"{LOOPBACK}:{agent.rpc}"]}
+        self._start({"name": self.name, "datacenter": self.datacenter, "client": client})
+
+    def fall_silent(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def come_back(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """Stop the machine, silent or not."""
+        if self._process is not None:
+            self.come_back()
+        super().stop()
+
+
+def _task_ports() -> dict[str, int]:
+    """Choose ports for tasks, beside those of playgrounds and of most other agents.
+
+    Each agent believes all its ports free, and they share one machine.
+    """
+    first = _FIRST_TASK_PORT + reserve_port() % _SLICES * _TASK_PORTS
+    return {"min_dynamic_port": first, "max_dynamic_port": first + _TASK_PORTS - 1}

@@ -1,7 +1,8 @@
 """A whole playground for tests, and independent eyes on it: the API server and python-nomad."""
 
-import asyncio
 import json
+import re
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,22 +11,24 @@ from typing import Any
 import aiohttp
 import nomad
 import yaml
+from tests.lab.polling import until
+from tests.lab.rest import Rest, connected
 
 from orrery.api.base import API_VERSION
 from orrery.playground import lifecycle, power
-from orrery.playground.kubeapi import KubeApi
 from orrery.playground.lifecycle import Options
 from orrery.playground.state import Layout, NomadKind, State
 from orrery.ports import Document
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TENANT = "orrery-default"
+PATIENCE = 90.0
 
 
 class Planet:
     """A running playground."""
 
-    def __init__(self, directory: Path, state: State, hub: KubeApi) -> None:
+    def __init__(self, directory: Path, state: State, hub: Rest) -> None:
         self.directory = directory
         self.hub = hub
         self._state = state
@@ -63,13 +66,24 @@ class Planet:
             return None
         return found
 
+    def instances(self, region: str, name: str) -> list[dict[str, Any]]:
+        """List the instances of a job, oldest first."""
+        found: list[dict[str, Any]] = self.nomad(region).job.get_allocations(name)
+        return sorted(found, key=lambda a: int(a["CreateIndex"]))
+
     def running(self, region: str, name: str) -> set[str]:
         """Name the running instances of a job."""
-        found = self.nomad(region).job.get_allocations(name)
-        return {a["ID"] for a in found if a["ClientStatus"] == "running"}
+        return {a["ID"] for a in self.instances(region, name) if a["ClientStatus"] == "running"}
 
     def registers(self, region: str, name: str) -> int:
-        """Count the registers of a job by the evaluations that they made."""
+        """Count the registers of a job so far; a simulated region counts those of all its jobs.
+
+        A real region shows them by their evaluations, which it keeps for an hour. A simulated one
+        forgets all but the newest of these, and counts requests instead.
+        """
+        if not self.real:
+            counted: dict[str, int] = self._admin(region)["counters"]["writes"]
+            return counted.get("PUT /v1/jobs", 0) + counted.get("PUT /v1/job/:id", 0)
         found = self.nomad(region).job.get_evaluations(name)
         return sum(e["TriggeredBy"] == "job-register" for e in found)
 
@@ -85,35 +99,38 @@ class Planet:
         ]
         return round(sum(float(line.rpartition(" ")[2]) for line in written))
 
-    async def apply(self, *manifests: Document) -> None:
+    def apply(self, *manifests: Document) -> None:
         """Apply manifests as `kubectl apply --server-side` does, in namespace default."""
-        await self.hub.apply([_in_default(manifest) for manifest in manifests])
+        for manifest in manifests:
+            reply = self.hub.apply(manifest)
+            assert reply.ok, reply.message
 
-    async def deployment(self, name: str) -> dict[str, Any]:
+    def deployment(self, name: str) -> dict[str, Any]:
         """Read a GlobalDeployment; empty when it is gone."""
-        found = await self.hub.read(API_VERSION, "GlobalDeployment", name, namespace="default")
-        return dict(found or {})
+        reply = self.hub.read(_a_deployment(name))
+        assert reply.ok or reply.status == 404, reply.message
+        return reply.body if reply.ok else {}
 
     async def delete(self, name: str) -> None:
         """Delete a GlobalDeployment and wait until it is gone."""
-        await self.hub.delete(API_VERSION, "GlobalDeployment", name, namespace="default")
+        self.hub.delete(_a_deployment(name))
         await self.until(lambda body: not body, name)
 
     async def until(
-        self, holds: Callable[[dict[str, Any]], bool], name: str, *, within: float = 90
+        self, holds: Callable[[dict[str, Any]], bool], name: str, *, within: float = PATIENCE
     ) -> dict[str, Any]:
         """Wait until a GlobalDeployment is in a state; fail with its status when it never is."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + within
-        while True:
-            body = await self.deployment(name)
-            if holds(body):
-                return body
-            if loop.time() > deadline:
-                raise AssertionError(f"not within {within} s: {json.dumps(body.get('status'))}")
-            await asyncio.sleep(0.1)
+        body: dict[str, Any] = {}
 
-    async def until_ready(self, name: str, *, within: float = 90) -> dict[str, Any]:
+        def look() -> bool:
+            nonlocal body
+            body = self.deployment(name)
+            return holds(body)
+
+        await until(look, seconds=within, pause=0.1, told=lambda: body.get("status"))
+        return body
+
+    async def until_ready(self, name: str, *, within: float = PATIENCE) -> dict[str, Any]:
         """Wait until a GlobalDeployment is ready for the spec that it has now."""
         return await self.until(is_ready, name, within=within)
 
@@ -122,6 +139,14 @@ class Planet:
 
     async def revive(self, region: str) -> None:
         await power.revive(self.directory, region)
+
+    def _admin(self, region: str) -> dict[str, Any]:
+        """Look behind the scenes of a simulated region; its log tells where that is."""
+        log = Layout.of(self.directory).log_of(region).read_text(encoding="utf-8")
+        address = re.findall(r"counters at (\S+)", log)[-1]
+        with urllib.request.urlopen(f"{address}/sim/v1/regions/{region}", timeout=10) as reply:
+            shown: dict[str, Any] = json.load(reply)
+        return shown
 
 
 @asynccontextmanager
@@ -132,14 +157,14 @@ async def running_planet(
     options = Options(directory=directory, regions=regions, nomad=kind)
     state = await lifecycle.up(options, print)
     try:
-        async with KubeApi.of(Layout.of(directory).kubeconfig) as hub:
+        with connected(Layout.of(directory).kubeconfig) as hub:
             yield Planet(directory, state, hub)
     finally:
         await lifecycle.down(directory)
 
 
 def example(name: str) -> list[dict[str, Any]]:
-    """Load the manifests of a numbered example."""
+    """Load the example whose file name begins with *name*."""
     (path,) = EXAMPLES.glob(f"{name}*.yaml")
     return [d for d in yaml.safe_load_all(path.read_text(encoding="utf-8")) if d]
 
@@ -160,6 +185,6 @@ def condition(body: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return next((dict(c) for c in conditions if c["type"] == kind), {})
 
 
-def _in_default(manifest: Document) -> Document:
-    metadata = {"namespace": "default", **manifest["metadata"]}
-    return {**manifest, "metadata": metadata}
+def _a_deployment(name: str) -> Document:
+    """Name a GlobalDeployment in namespace default."""
+    return {"apiVersion": API_VERSION, "kind": "GlobalDeployment", "metadata": {"name": name}}

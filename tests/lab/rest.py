@@ -17,11 +17,13 @@ from urllib.parse import urlencode, urlsplit
 
 import yaml
 
+from orrery.api.base import API_VERSION
 from orrery.api.crd import DEFINITIONS
 
 NAMESPACE = "default"
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,13 @@ class Rest:
     def delete(self, document: Mapping[str, Any]) -> Reply:
         return self._call("DELETE", item(document), None, JSON)
 
+    def remove_all(self) -> None:
+        """Remove every object of our kinds, whatever holds it back."""
+        for definition in DEFINITIONS:
+            for found in self.get(f"/apis/{API_VERSION}/{definition.plural}").body["items"]:
+                self._call("PATCH", item(found), {"metadata": {"finalizers": None}}, MERGE)
+                self.delete(found)
+
     def table(self, document: Mapping[str, Any]) -> dict[str, str]:
         """Read the columns that `kubectl get` prints of an object."""
         accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -75,7 +84,7 @@ class Rest:
     def write_status(self, document: Mapping[str, Any], status: Mapping[str, Any]) -> Reply:
         patch = {"status": status}
         path = f"{item(document)}/status?fieldValidation=Strict"
-        return self._call("PATCH", path, patch, "application/merge-patch+json")
+        return self._call("PATCH", path, patch, MERGE)
 
     def _call(
         self, method: str, path: str, body: object, content: str, *, accept: str = JSON

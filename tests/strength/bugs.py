@@ -160,8 +160,8 @@ BUGS = (
     Bug(
         "a-refusal-is-forgotten-with-the-next-probe",
         "reconcile/actor.py",
-        "        if blind is not None and not isinstance(blind, Unreachable):\n            return blind\n",
-        "",
+        "        if blind is not None and not isinstance(blind, Unreachable):",
+        "        if blind is not None and not blind.reason:",
     ),
     Bug(
         "a-dark-region-makes-the-whole-fail",

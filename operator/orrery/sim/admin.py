@@ -10,6 +10,9 @@
     PUT    /sim/v1/regions/{region}/restore         {"name": "before"}
     PUT    /sim/v1/regions/{region}/streams/drop    {"evict": true}
     PUT    /sim/v1/regions/{region}/nodes/{node}    {"status": "down", "eligible": false}
+
+A machine is "ready" or "down", and eligible unless told otherwise. What is down falls silent and
+runs on, as behind a cut cable: the region gives its instances up, or waits for them.
 """
 
 import json
@@ -71,11 +74,17 @@ class _Admin:
 
     async def set_node(self, request: web.Request) -> web.Response:
         region, values = self._region(request), await _body(request)
-        region.set_node(
-            request.match_info["node"],
-            status=str(values.get("status", "ready")),
-            eligible=bool(values.get("eligible", True)),
-        )
+        name, eligible = request.match_info["node"], values.get("eligible", True)
+        if unknown := sorted(values.keys() - {"status", "eligible"}):
+            raise web.HTTPBadRequest(text=f"a machine has status and eligible, not {unknown[0]!r}")
+        if not isinstance(eligible, bool):
+            raise web.HTTPBadRequest(text=f"eligible is true or false, not {eligible!r}")
+        try:
+            region.set_node(name, status=values.get("status", "ready"), eligible=eligible)
+        except KeyError:
+            raise web.HTTPNotFound(text=f"there is no machine {name!r}") from None
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from None
         return web.Response(status=204)
 
     def _region(self, request: web.Request) -> SimulatedRegion:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from orrery.sim import taskevents
+from orrery.sim.absence import READY
 from orrery.sim.core import Core
 from orrery.sim.evaluation import Evaluator
 from orrery.sim.records import Allocation, TaskEvent, TaskState
@@ -12,6 +13,8 @@ from orrery.sim.store import Write
 from orrery.sim.workload import Behaviour, behaviour
 
 BATCH = frozenset({"batch", "sysbatch"})
+ENDED = frozenset({"complete", "failed"})
+"""How a machine reports that an instance has ended; "lost" says that it reports nothing."""
 
 
 class Machines:
@@ -45,15 +48,27 @@ class Machines:
         """Take up all instances, after a restore."""
         self._runs.clear()
         for allocation in list(self._core.tables.allocations.values()):
-            if allocation.client_terminal:
-                continue
-            if allocation.desired_status != "run":
-                self.stop(allocation.id)
-            elif allocation.client_status == "running":
-                self._runs[allocation.id] = 1
-                self._run_on(allocation)
-            else:
-                self._core.timers.after(0, lambda one=allocation.id: self._begin(one))  # type: ignore[misc] # binds the id of this turn
+            if self._is_heard(allocation):
+                self._take_up(allocation)
+
+    def rejoin(self, node_id: str) -> None:
+        """Take up the instances of a machine that has come back; they ran on meanwhile."""
+        for allocation in list(self._core.tables.allocations.values()):
+            if allocation.node_id == node_id:
+                self._take_up(allocation)
+
+    def _take_up(self, allocation: Allocation) -> None:
+        timers, one = self._core.timers, allocation.id
+        if allocation.client_status in ENDED:
+            return
+        if allocation.desired_status != "run":
+            self.stop(one)
+        elif allocation.client_status == "unknown":
+            timers.after(self._core.timing.start, lambda: self._reconnect(one))
+        elif allocation.client_status == "running":
+            self._run_on(allocation)
+        else:
+            timers.after(0, lambda: self._begin(one))
 
     def _behaviour(self, allocation: Allocation) -> Behaviour:
         return behaviour(
@@ -64,8 +79,14 @@ class Machines:
         )
 
     def _alive(self, allocation_id: str) -> Allocation | None:
+        """Find an instance that lives, on a machine that can be heard."""
         allocation = self._core.tables.allocations.get(allocation_id)
-        return allocation if allocation and not allocation.terminal else None
+        if allocation is None or allocation.terminal or not self._is_heard(allocation):
+            return None
+        return allocation
+
+    def _is_heard(self, allocation: Allocation) -> bool:
+        return self._core.tables.nodes[allocation.node_id].status == READY
 
     def _begin(self, allocation_id: str) -> None:
         allocation = self._alive(allocation_id)
@@ -79,7 +100,6 @@ class Machines:
             return
         again = bool(allocation.tasks)
         events = [] if again else list(taskevents.arrival(now))
-        self._runs[allocation_id] = self._runs.get(allocation_id, 0) + 1
         running = self._update(
             allocation,
             [*events, taskevents.started(now)],
@@ -90,9 +110,29 @@ class Machines:
         )
         self._run_on(running)
 
+    def _reconnect(self, allocation_id: str) -> None:
+        """Report an instance that the region had lost sight of."""
+        allocation = self._alive(allocation_id)
+        if allocation is None or allocation.client_status != "unknown":
+            return
+        core = self._core
+        running = self._update(
+            replace(allocation, followup=""),
+            [taskevents.reconnected(core.now())],
+            status="running",
+            description="Tasks are running",
+        )
+        self._run_on(running)
+        job = core.tables.jobs.get(allocation.key)
+        with core.store.write("EvaluationUpdated") as entry:
+            self.evaluator.cancel(entry, allocation.followup, "allocs reconnected")
+            if job:
+                self.evaluator.request(entry, job.key, job, "reconnect")
+
     def _run_on(self, allocation: Allocation) -> None:
-        """Schedule what will come of an instance that runs."""
-        told, run = self._behaviour(allocation), self._runs.get(allocation.id, 0)
+        """Schedule what will come of an instance that runs; what was scheduled before is void."""
+        told, run = self._behaviour(allocation), self._runs.get(allocation.id, 0) + 1
+        self._runs[allocation.id] = run
         if told.run_for is not None:
             self._core.timers.after(
                 told.run_for, lambda: self._exit(allocation.id, run, told.exit_code)
@@ -191,7 +231,9 @@ class Machines:
 
     def _stopped(self, allocation_id: str) -> None:
         allocation = self._core.tables.allocations.get(allocation_id)
-        if allocation is None or allocation.client_terminal:
+        if allocation is None or allocation.client_status in ENDED:
+            return
+        if not self._is_heard(allocation):
             return
         now = self._core.now()
         self._update(

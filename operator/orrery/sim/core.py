@@ -27,7 +27,9 @@ class Core:
         """The evaluations that wait for room, by job."""
         self.random = random.Random(f"{name} {seed}")  # noqa: S311 - ids, no secrets
         self.on_room: Callable[[], None] = lambda: None
-        """Called when an instance leaves its machine."""
+        """Called when an instance leaves its machine, or a machine comes."""
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called when an instance was given up with its machine."""
 
     @property
     def tables(self) -> Tables:

@@ -46,13 +46,28 @@ class Evaluator:
         core.timers.after(core.timing.evaluate, lambda: self.run(evaluation.id))
         return evaluation
 
+    def cancel(self, entry: Write, evaluation_id: str, reason: str) -> None:
+        """Take an evaluation back that has nothing left to do."""
+        core = self._core
+        evaluation = core.tables.evaluations.get(evaluation_id)
+        if evaluation is None or evaluation.terminal:
+            return
+        canceled = replace(
+            evaluation,
+            status="canceled",
+            description=reason,
+            modify_index=entry.index,
+            modify_time=entry.now,
+        )
+        core.entries.put_evaluation(core.tables, entry, canceled)
+
     def run(self, evaluation_id: str) -> None:
         """Run one evaluation that is pending or blocked."""
         core = self._core
         evaluation = core.tables.evaluations.get(evaluation_id)
         if evaluation is None or evaluation.terminal:
             return
-        core.blocked.pop(evaluation.key, None)
+        superseded = core.blocked.pop(evaluation.key, evaluation_id)
         job = core.tables.jobs.get(evaluation.key)
         snapshot = core.tables.index
         outcome = self.compute(job, evaluation.key)
@@ -73,6 +88,8 @@ class Evaluator:
                 failures=outcome.failed,
             )
             core.entries.put_evaluation(core.tables, entry, done)
+            if superseded != evaluation_id:
+                self.cancel(entry, superseded, f'evaluation "{evaluation_id}" successful')
             core.entries.put_queued(core.tables, entry, evaluation.key, outcome.queued)
             self._settle_status(entry, evaluation.key)
 
@@ -95,6 +112,9 @@ class Evaluator:
             deployment=core.newest_deployment(job),
             retry=lambda allocation: self._retry(job, allocation),
             reachable=lambda a: in_datacenters(job.spec, core.tables.nodes[a.node_id]),
+            node_of=lambda a: core.tables.nodes[a.node_id],
+            now=core.now(),
+            timing=core.timing,
         )
         for name, group in wanted.items():
             if job.spec.type in {"system", "sysbatch"}:

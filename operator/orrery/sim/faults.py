@@ -9,9 +9,9 @@ class Faults:
     """The faults of one region; all off by default."""
 
     latency: float = 0.0
-    """Seconds of round-trip time that every request takes."""
+    """Seconds of round-trip time that every request takes; a line of a stream takes half of it."""
     hang: bool = False
-    """Requests are taken and never answered."""
+    """Requests are taken and never answered, nor are those under way; open streams are silent."""
     no_leader: bool = False
     """Every request fails with 500 "No cluster leader"."""
     dark: bool = False
@@ -22,6 +22,16 @@ class Faults:
     """So many of the next writes are carried out, and cut off before the reply."""
     silent_streams: bool = False
     """Event streams stay open and show nothing, not even heartbeats."""
+
+    @property
+    def one_way(self) -> float:
+        """Seconds from here to there."""
+        return self.latency / 2
+
+    @property
+    def mute(self) -> bool:
+        """Whether event streams that are open show nothing."""
+        return self.silent_streams or self.hang
 
     def change(self, values: dict[str, Any]) -> None:
         """Set faults by name. Raises ValueError for a name or a type that there is not."""

@@ -39,7 +39,13 @@ class Front:
             return web.Response(status=HTTPStatus.TOO_MANY_REQUESTS, text=TOO_MANY)
         if faults.hang:
             return await self._hang(request)
-        await asyncio.sleep(faults.latency / 2)
+        response = await self._serve(request)
+        held = faults.hang and not response.prepared
+        return await self._hang(request) if held else response
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        faults = self.region.faults
+        await asyncio.sleep(faults.one_way)
         body = await request.read()
         found = route(request.path)
         template = STREAM if request.path == STREAM else found[0] if found else "other"
@@ -56,7 +62,7 @@ class Front:
         if faults.lose_replies and request.method in WRITES:
             faults.lose_replies -= 1
             return _cut(request)
-        await asyncio.sleep(faults.latency / 2)
+        await asyncio.sleep(faults.one_way)
         return _response(reply, blocking=request.method == "GET")
 
     async def _answer(self, call: Call, handlers: Mapping[str, Handler]) -> Reply:
@@ -88,6 +94,7 @@ class Front:
         if request.method != "GET":
             raise _wrong_method()
         call = _call(self.region, request, (), b"")
+        await asyncio.sleep(self.region.faults.one_way)
         return await serve_stream(request, call, self.streams)
 
     async def _hang(self, request: web.BaseRequest) -> web.StreamResponse:

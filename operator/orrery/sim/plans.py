@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from orrery.sim.absence import LOST, UNKNOWN, lost_after
 from orrery.sim.core import Core
 from orrery.sim.outcome import Outcome
 from orrery.sim.placement import Usage
-from orrery.sim.reconcile import Placement
+from orrery.sim.reconcile import GroupPlan, Placement
 from orrery.sim.records import Allocation, Deployment, Evaluation, Job, Node
 from orrery.sim.reschedule import retry
 from orrery.sim.rollout import SUPERSEDED, count_placed, next_deployment
@@ -93,16 +94,10 @@ class PlanWriter:
     ) -> list[Allocation]:
         """Write what happens to instances; return those that start or change their version."""
         active = deployment.id if deployment and deployment.active else ""
-        started: list[Allocation] = []
-        successors: dict[str, str] = {}
-        for name, pairs in outcome.placed.items():
-            for placement, node in pairs:
-                assert job is not None
-                allocation = self._new_allocation(entry, evaluation, job, name, placement, node)
-                started.append(replace(allocation, deployment_id=active))
-                if placement.previous:
-                    successors[placement.previous.id] = allocation.id
+        started = self._placed(entry, evaluation, job, outcome, active)
+        successors = {a.previous: a.id for a in started if a.previous}
         for plan in outcome.plans.values():
+            self._settle_absent(entry, plan, successors)
             unplaced = {p.previous.id for p in plan.place if p.previous} - set(successors)
             for allocation, reason in plan.stop:
                 if allocation.id not in unplaced:
@@ -112,10 +107,28 @@ class PlanWriter:
                 changed = self._change(entry, evaluation, job, allocation, active)
                 started.append(changed)
             for allocation in plan.later:
-                self._postpone(entry, allocation)
+                if allocation not in plan.unknown:
+                    self._postpone(entry, allocation)
         for allocation in started:
             self._core.put_allocation(entry, allocation)
         return started
+
+    def _placed(
+        self,
+        entry: Write,
+        evaluation: Evaluation,
+        job: Job | None,
+        outcome: Outcome,
+        active: str,
+    ) -> list[Allocation]:
+        """Make the instances that found a place; *active*: the deployment that they count for."""
+        placed = []
+        for name, pairs in outcome.placed.items():
+            for placement, node in pairs:
+                assert job is not None
+                allocation = self._new_allocation(entry, evaluation, job, name, placement, node)
+                placed.append(replace(allocation, deployment_id=active))
+        return placed
 
     def _new_allocation(  # noqa: PLR0917 - each says one thing about the instance
         self,
@@ -186,6 +199,62 @@ class PlanWriter:
         if not allocation.client_terminal:
             self._stopping(allocation.id)
 
+    def _settle_absent(self, entry: Write, plan: GroupPlan, successors: Mapping[str, str]) -> None:
+        """Write what becomes of instances whose machine is away or back."""
+        core = self._core
+        for allocation in plan.lost:
+            lost = replace(
+                self._touched(entry, allocation, successors),
+                desired_status="stop",
+                desired_description=LOST,
+                client_status="lost",
+            )
+            core.put_allocation(entry, lost)
+        if plan.lost:
+            core.timers.after(0, core.on_lost)
+        for allocation in plan.unknown:
+            self._disconnect(entry, plan, self._touched(entry, allocation, successors))
+        for allocation in plan.reconnected:
+            back = replace(self._touched(entry, allocation, {}), unknown_since=0)
+            core.put_allocation(entry, back)
+        known = {a.id for a in (*plan.lost, *plan.unknown)} | {a.id for a, _ in plan.stop}
+        for placement in plan.place:
+            absent = placement.previous
+            if absent and absent.id in successors and absent.id not in known:
+                core.put_allocation(entry, self._touched(entry, absent, successors))
+
+    def _disconnect(self, entry: Write, plan: GroupPlan, allocation: Allocation) -> None:
+        """Let an instance wait for its machine, and say when that ends."""
+        seconds = self._core.timing.policy(lost_after(allocation))
+        followup = self._schedule(
+            entry,
+            allocation,
+            "max-disconnect-timeout",
+            "created for delayed disconnect timeout",
+            seconds,
+        )
+        unknown = replace(
+            allocation,
+            client_status="unknown",
+            client_description=UNKNOWN,
+            unknown_since=entry.now,
+            followup=followup,
+        )
+        self._core.put_allocation(entry, unknown)
+        if any(later.id == allocation.id for later in plan.later):
+            self._postpone(entry, replace(unknown, followup=""))
+
+    @staticmethod
+    def _touched(entry: Write, allocation: Allocation, successors: Mapping[str, str]) -> Allocation:
+        """Note that this plan has to do with an instance, and who takes over from it."""
+        return replace(
+            allocation,
+            next=successors.get(allocation.id, allocation.next),
+            modify_index=entry.index,
+            modify_time=entry.now,
+            plan_index=entry.index,
+        )
+
     def _change(
         self, entry: Write, evaluation: Evaluation, job: Job, allocation: Allocation, active: str
     ) -> Allocation:
@@ -207,20 +276,30 @@ class PlanWriter:
         )
 
     def _postpone(self, entry: Write, allocation: Allocation) -> None:
-        """Create the evaluation that will give a failed instance its successor."""
+        """Create the evaluation that will give an instance its successor."""
         if allocation.followup:
             return
         core = self._core
         _, seconds, _ = retry(allocation, now=core.now(), timing=core.timing)
+        followup = self._schedule(
+            entry, allocation, "alloc-reschedule", "created for delayed rescheduling", seconds
+        )
+        core.put_allocation(entry, replace(allocation, followup=followup, modify_index=entry.index))
+
+    def _schedule(
+        self, entry: Write, allocation: Allocation, trigger: str, description: str, seconds: float
+    ) -> str:
+        """Create an evaluation that runs later; return its id."""
+        core = self._core
         evaluation = Evaluation(
             id=core.new_id(),
             namespace=allocation.namespace,
             job_id=allocation.job_id,
             type=allocation.spec.type,
             priority=allocation.spec.priority,
-            trigger="alloc-reschedule",
+            trigger=trigger,
             status="pending",
-            description="created for delayed rescheduling",
+            description=description,
             create_index=entry.index,
             create_time=entry.now,
             modify_index=entry.index,
@@ -228,7 +307,5 @@ class PlanWriter:
             wait_until=entry.now + int(seconds * 1e9),
         )
         core.entries.put_evaluation(core.tables, entry, evaluation)
-        core.put_allocation(
-            entry, replace(allocation, followup=evaluation.id, modify_index=entry.index)
-        )
         core.timers.after(seconds, lambda: self._rerun(evaluation.id))
+        return evaluation.id

@@ -4,7 +4,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from orrery.sim.absence import (
+    READY,
+    RECONNECTED,
+    has_come_back,
+    is_kept,
+    is_lost,
+    is_replaced,
+    successors_of,
+    waits,
+)
 from orrery.sim.records import Allocation, Deployment, Job, Node
+from orrery.sim.timing import Timing
 from orrery.sim.updates import replaces
 from orrery.sim.wire import NO_UPDATES
 
@@ -34,7 +45,13 @@ class GroupPlan:
     stop: list[tuple[Allocation, str]] = field(default_factory=list)
     in_place: list[Allocation] = field(default_factory=list)
     later: list[Allocation] = field(default_factory=list)
-    """Failed instances that get a successor after a delay."""
+    """Instances that failed or are away, and get a successor after a delay."""
+    lost: list[Allocation] = field(default_factory=list)
+    """Instances to give up with their machine."""
+    unknown: list[Allocation] = field(default_factory=list)
+    """Instances whose machine has just fallen silent, and that wait for its return."""
+    reconnected: list[Allocation] = field(default_factory=list)
+    """Instances that have come back, and stay."""
     updates: dict[str, int] = field(default_factory=lambda: dict(NO_UPDATES))
     desired_total: int = 0
     desired_canaries: int = 0
@@ -44,7 +61,8 @@ class GroupPlan:
     @property
     def changes(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.place or self.stop or self.in_place)
+        decided = self.lost or self.unknown or self.reconnected
+        return bool(self.place or self.stop or self.in_place or decided)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +75,13 @@ class Situation:
     deployment: Deployment | None
     """The newest of the job."""
     retry: Callable[[Allocation], str]
-    """Whether a failed instance gets a successor: "now", "later" or "never"."""
+    """Whether an instance that failed or is away gets a successor: "now", "later" or "never"."""
     reachable: Callable[[Allocation], bool]
     """Whether an instance is still where its job may run."""
+    node_of: Callable[[Allocation], Node]
+    """The machine of an instance."""
+    now: int
+    timing: Timing
 
     @property
     def current(self) -> Deployment | None:
@@ -68,6 +90,10 @@ class Situation:
         if deployment and deployment.job_version == self.job.version:
             return deployment
         return None
+
+    def of_group(self, name: str) -> list[Allocation]:
+        """Return the instances of one group."""
+        return [a for a in self.allocations if a.group == name]
 
 
 def stop_group(allocations: Iterable[Allocation]) -> GroupPlan:
@@ -83,8 +109,7 @@ def reconcile_group(situation: Situation, group: dict[str, Any]) -> GroupPlan:
     job, current = situation.job, situation.current
     plan = GroupPlan(desired_total=group["Count"])
     progress = current.groups.get(group["Name"]) if current else None
-    standing = [a for a in situation.allocations if a.group == group["Name"]]
-    standing = [a for a in standing if _stands(a, job)]
+    standing = _sort_absent(situation, plan, situation.of_group(group["Name"]))
 
     unpromoted = [a for a in standing if a.canary and current and a.deployment_id == current.id]
     obsolete = [a for a in standing if a.canary and a not in unpromoted]
@@ -94,7 +119,7 @@ def reconcile_group(situation: Situation, group: dict[str, Any]) -> GroupPlan:
     surplus = _surplus(regular, group["Count"], job.version)
     plan.stop += [(a, NOT_NEEDED) for a in surplus]
     kept = [a for a in regular if a not in surplus]
-    plan.updates["Stop"] = len(plan.stop)
+    plan.updates["Stop"] = len(plan.stop) + len(plan.lost)
 
     destructive = _sort_kept(situation, plan, kept)
     taken = {a.position for a in kept}
@@ -116,8 +141,9 @@ def reconcile_group(situation: Situation, group: dict[str, Any]) -> GroupPlan:
             limit -= sum(a.deployment_id == current.id and not a.healthy for a in kept)
         _replace(plan, destructive, max(0, limit))
     plan.updates["Ignore"] += len(unpromoted)
+    bereft = {a.position: a for a in plan.lost if not a.next}
     for position in _free_positions(taken, missing):
-        plan.place.append(Placement(position))
+        plan.place.append(Placement(position, previous=bereft.get(position)))
         plan.updates["Place"] += 1
     return plan
 
@@ -127,12 +153,16 @@ def reconcile_system(
 ) -> GroupPlan:
     """Plan one group of a system job: one instance on each of *nodes*."""
     plan = GroupPlan(desired_total=len(nodes))
-    standing = [a for a in situation.allocations if a.group == group["Name"]]
-    standing = [a for a in standing if _stands(a, situation.job)]
+    standing = _sort_absent(situation, plan, situation.of_group(group["Name"]))
     wanted = {node.id for node in nodes}
-    plan.stop = [(a, NOT_NEEDED) for a in standing if a.node_id not in wanted]
-    plan.updates["Stop"] = len(plan.stop)
     kept = [a for a in standing if a.node_id in wanted]
+    for allocation in standing:
+        if allocation.node_id not in wanted:
+            if _takes_work(situation.node_of(allocation)):
+                plan.stop.append((allocation, NOT_NEEDED))
+            else:
+                plan.updates["Ignore"] += 1
+    plan.updates["Stop"] = len(plan.stop) + len(plan.lost)
     destructive = _sort_kept(situation, plan, kept)
     update, current = group["Update"], situation.current
     limit = (update and update["MaxParallel"]) or len(destructive)
@@ -148,9 +178,42 @@ def reconcile_system(
     return plan
 
 
+def _takes_work(node: Node) -> bool:
+    return node.status == READY and node.eligible
+
+
+def _sort_absent(
+    situation: Situation, plan: GroupPlan, allocations: Sequence[Allocation]
+) -> list[Allocation]:
+    """Sort instances into *plan* whose machine is away or back; return those that stand."""
+    stopped: set[str] = set()
+    for allocation in allocations:
+        node = situation.node_of(allocation)
+        if is_lost(allocation, node, now=situation.now, timing=situation.timing):
+            plan.lost.append(allocation)
+            stopped.add(allocation.id)
+        elif node.status != READY:
+            if waits(allocation) and allocation.client_status == "running":
+                plan.unknown.append(allocation)
+                plan.updates["Disconnect"] += 1
+        elif has_come_back(allocation):
+            successors = successors_of(allocation, allocations)
+            if is_kept(allocation, successors, situation.job.version):
+                plan.reconnected.append(allocation)
+                plan.updates["Reconnect"] += 1
+                plan.stop += [(a, RECONNECTED) for a in successors]
+                stopped |= {a.id for a in successors}
+            else:
+                plan.stop.append((allocation, NOT_NEEDED))
+                stopped.add(allocation.id)
+    return [a for a in allocations if a.id not in stopped and _stands(a, situation.job)]
+
+
 def _stands(allocation: Allocation, job: Job) -> bool:
     """Tell whether an instance holds its position, running or not."""
-    if allocation.desired_status != "run" or allocation.next:
+    if allocation.desired_status != "run":
+        return False
+    if allocation.client_status == "unknown" and allocation.next:
         return False
     if allocation.client_status == "complete":
         return job.spec.type in {"batch", "sysbatch"}
@@ -181,9 +244,11 @@ def _sort_kept(
     for allocation in sorted(kept, key=lambda a: a.position):
         failed = allocation.client_status == "failed"
         if allocation.job_modify_index == job.job_modify_index:
-            retry = situation.retry(allocation) if failed else "never"
+            absent = _leaves_a_gap(situation, plan, allocation)
+            retry = situation.retry(allocation) if failed or absent else "never"
             if retry == "now":
-                plan.stop.append((allocation, RESCHEDULED))
+                if failed:
+                    plan.stop.append((allocation, RESCHEDULED))
                 plan.place.append(
                     Placement(allocation.position, allocation.canary, allocation, rescheduled=True)
                 )
@@ -205,6 +270,13 @@ def _sort_kept(
             plan.in_place.append(allocation)
             plan.updates["InPlaceUpdate"] += 1
     return destructive
+
+
+def _leaves_a_gap(situation: Situation, plan: GroupPlan, allocation: Allocation) -> bool:
+    """Tell whether an instance is away that gets a successor meanwhile."""
+    away = situation.node_of(allocation).status != READY
+    unknown = allocation in plan.unknown or allocation.client_status == "unknown"
+    return situation.job.spec.type != "system" and away and unknown and is_replaced(allocation)
 
 
 def _place_canaries(plan: GroupPlan, destructive: list[Allocation], present: int) -> None:

@@ -137,6 +137,8 @@ class Allocation:
     """In the order of the group's tasks."""
     ports: tuple[tuple[str, int, int], ...] = ()
     """Label, value, to."""
+    unknown_since: int = 0
+    """When its machine fell silent, until it is decided what becomes of it; 0: it did not."""
 
     @property
     def key(self) -> JobKey:

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from orrery.sim import variables, wire
+from orrery.sim.absence import DOWN, READY
 from orrery.sim.client import Machines
 from orrery.sim.core import Core
 from orrery.sim.counters import Counters
@@ -14,6 +14,7 @@ from orrery.sim.evaluation import Evaluator
 from orrery.sim.faults import Faults
 from orrery.sim.jobs import Jobs
 from orrery.sim.machines import Machine
+from orrery.sim.outages import Outages
 from orrery.sim.records import Job, JobKey, Node, Spec, Submission
 from orrery.sim.store import Tables
 from orrery.sim.stream import Broker
@@ -61,6 +62,7 @@ class SimulatedRegion:
         self._evaluator = Evaluator(self.core, started=self._started, stopping=self._machines.stop)
         self._machines.evaluator = self._evaluator
         self._watcher = Watcher(self.core, self._evaluator)
+        self._outages = Outages(self.core, self._evaluator, self._machines)
         self.jobs = Jobs(self.core, self._evaluator)
         self.add_nodes(nodes)
         self._snapshots: dict[str, Tables] = {}
@@ -90,17 +92,24 @@ class SimulatedRegion:
                 core.entries.put_node(core.tables, entry, node)
         core.timers.after(0, core.on_room)
 
-    def set_node(self, name: str, *, status: str = "ready", eligible: bool = True) -> None:
-        """Change a machine's status (ready, down) and eligibility."""
-        core = self.core
-        for node in [n for n in core.tables.nodes.values() if n.machine.name == name]:
-            with core.store.write("NodeUpdateStatus") as entry:
-                changed = replace(node, status=status, eligible=eligible, modify_index=entry.index)
-                core.entries.put_node(core.tables, entry, changed)
+    def set_node(self, name: str, *, status: str = READY, eligible: bool = True) -> None:
+        """Let a machine come back (ready) or fall silent (down), and take new work or not.
+
+        Raises KeyError for a machine, and ValueError for a status, that there is not. The region
+        itself tells whether a machine that is down counts as disconnected.
+        """
+        nodes = [n for n in self.core.tables.nodes.values() if n.machine.name == name]
+        if not nodes:
+            raise KeyError(name)
+        if status not in (READY, DOWN):
+            raise ValueError(f"a machine is {READY} or {DOWN}, not {status!r}")
+        for node in nodes:
+            self._outages.change(node, up=status == READY, eligible=eligible)
 
     def set_faults(self, **values: Any) -> None:
         """Switch faults by name."""
         self.faults.change(values)
+        self.broker.nudge()
         self.on_darkness()
 
     def drop_streams(self, *, evict: bool = False) -> None:

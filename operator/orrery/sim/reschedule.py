@@ -1,4 +1,4 @@
-"""Decide whether and when a failed instance gets a successor. Pure."""
+"""Decide whether and when an instance that failed or is away gets a successor. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,9 +18,15 @@ def retry(allocation: Allocation, *, now: int, timing: Timing) -> tuple[str, flo
     if not may_retry(allocation, policy, timing):
         return NEVER
     delay = delay_of(policy, len(allocation.attempts))
-    ended = max((task.finished for task in allocation.tasks), default=0)
-    left = timing.policy(delay) - (now - ended) / 1e9
+    left = timing.policy(delay) - (now - _ended(allocation, now)) / 1e9
     return ("now", 0.0, delay) if left < TOLERANCE else ("later", left, delay)
+
+
+def _ended(allocation: Allocation, now: int) -> int:
+    """Return when an instance ended or fell silent; one that just does is running yet."""
+    if allocation.client_status == "failed":
+        return max((task.finished for task in allocation.tasks), default=0)
+    return allocation.unknown_since or now
 
 
 def may_retry(allocation: Allocation, policy: Mapping[str, Any] | None, timing: Timing) -> bool:

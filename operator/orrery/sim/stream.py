@@ -76,6 +76,10 @@ class Broker:
         """Append a batch."""
         self._batches.append(Batch(self._count, index, events))
         self._count += 1
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Let all listeners look, whether there is something new or not."""
         for listener in tuple(self._listeners):
             listener()
 

@@ -61,7 +61,7 @@ async def serve_stream(
     )
     response.force_close()
     await response.prepare(request)
-    heartbeat = call.region.core.timing.heartbeat
+    heartbeat, faults = call.region.core.timing.heartbeat, call.region.faults
     wake = asyncio.Event()
     cut = asyncio.Event()
 
@@ -79,15 +79,19 @@ async def serve_stream(
             return response
         await response.write(HEARTBEAT)
         position = broker.start(index)
+        lines: list[bytes] = []
         while not cut.is_set():
             wake.clear()
-            batches = [] if call.region.faults.silent_streams else broker.after(position)
-            for batch in batches:
+            for batch in [] if faults.mute else broker.after(position):
                 position = batch.number + 1
-                if line := _line(batch, interest):
-                    await response.write(line)
-            if not await _wait_for_news(wake, heartbeat) and not call.region.faults.silent_streams:
-                await response.write(HEARTBEAT)
+                lines += _lines(batch, interest)
+            if lines:
+                await asyncio.sleep(faults.one_way)
+            if lines and not faults.mute and not cut.is_set():
+                await response.write(b"".join(lines))
+                lines.clear()
+            if not await _wait_for_news(wake, heartbeat) and not faults.mute:
+                lines.append(HEARTBEAT)
     except ConnectionError:
         pass  # The caller has left.
     finally:
@@ -98,9 +102,9 @@ async def serve_stream(
     return response
 
 
-def _line(batch: Batch, interest: Interest) -> bytes:
+def _lines(batch: Batch, interest: Interest) -> list[bytes]:
     events = [event.document() for event in batch.events if interest.wants(event)]
-    return orjson.dumps({"Index": batch.index, "Events": events}) + b"\n" if events else b""
+    return [orjson.dumps({"Index": batch.index, "Events": events}) + b"\n"] if events else []
 
 
 async def _wait_for_news(wake: asyncio.Event, seconds: float) -> bool:

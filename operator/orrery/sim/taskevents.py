@@ -76,6 +76,11 @@ def unhealthy(now: int) -> TaskEvent:
     return TaskEvent("Alloc Unhealthy", now, text, {"message": text}, {"Message": text})
 
 
+def reconnected(now: int) -> TaskEvent:
+    """Say that the machine is back, and the task ran on meanwhile."""
+    return TaskEvent("Reconnected", now, "Client reconnected")
+
+
 def killed(now: int) -> tuple[TaskEvent, ...]:
     """Say that the task was told to stop, and stopped."""
     return (

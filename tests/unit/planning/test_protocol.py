@@ -60,6 +60,16 @@ def decide(job: Job | None, *, memory: Memory | None = None, **seen: object) -> 
         pytest.param(decide(None), Register(0), id="absent-is-created-if-still-absent"),
         pytest.param(decide(a_job()), Settled(11), id="equal-is-left-alone"),
         pytest.param(
+            decide(None, memory=Memory("new", 5), finished=True),
+            Settled(5),
+            id="what-ran-to-its-end-may-be-forgotten",
+        ),
+        pytest.param(
+            decide(None, memory=Memory("old", 5), finished=True),
+            Register(0),
+            id="a-new-wish-runs-again",
+        ),
+        pytest.param(
             decide(a_job(), submitted_digest=None), Settled(11), id="equal-without-note-is-adopted"
         ),
         pytest.param(

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.sim.planet import Planet, a_job
 
+from orrery.sim import Machine
 from orrery.sim.access import Access
 from orrery.sim.canonical import canonical_job
 from orrery.sim.diff import diff_jobs
@@ -19,11 +20,21 @@ from orrery.sim.stream import Broker
 from orrery.sim.workload import image_tag, seconds
 
 COUNTS = st.integers(min_value=0, max_value=6)
+SECOND = 1_000_000_000
+SOON = {"Unlimited": True, "Delay": 100 * SECOND, "DelayFunction": "constant"}
 VERSIONS = st.lists(
     st.tuples(COUNTS, st.sampled_from(["1", "2", "bad", "flaky"]), st.integers(0, 3)),
     min_size=1,
     max_size=5,
 )
+REGISTERS = st.tuples(
+    st.integers(1, 4),
+    st.sampled_from("12"),
+    st.sampled_from([None, "best_score", "keep_replacement"]),
+)
+"""Count, tag, and how an instance that was away is reconciled."""
+OUTAGES = st.tuples(st.sampled_from(["one", "two"]), st.booleans(), st.floats(0.01, 2.0))
+"""Machine, whether it is heard, and for how many seconds."""
 
 
 @given(VERSIONS)
@@ -72,6 +83,41 @@ def test_what_machines_hold_is_what_runs_on_them(history: list[tuple[int, str, i
 
     planet.region.core.count_usage()
 
+    counted = {node: (u.cpu, u.memory) for node, u in planet.region.core.usage.items() if u.cpu}
+    assert held == counted
+
+
+@given(st.lists(st.one_of(REGISTERS, OUTAGES), min_size=1, max_size=10))
+def test_whatever_happened_the_wanted_instances_run_in_the_end(history: list[Any]) -> None:
+    planet = Planet(*map(Machine, ("one", "two", "three")))
+    for first, second, third in history:
+        if isinstance(first, str):
+            planet.region.set_node(first, status="ready" if second else "down")
+            planet.live(third)
+        else:
+            disconnect = third and {"LostAfter": 100 * SECOND, "Reconcile": third}
+            planet.region.register(
+                a_job(
+                    image=f"shop/web:{second}",
+                    count=first,
+                    Disconnect=disconnect,
+                    ReschedulePolicy=SOON,
+                )
+            )
+            planet.live(0.05)
+
+    for name in ("one", "two"):
+        planet.region.set_node(name)
+    planet.region.register(a_job(image="shop/web:3", count=3))
+    planet.live(60)
+
+    alive = [a for a in planet.instances() if not a.client_terminal]
+    assert sorted((a.position, a.client_status) for a in alive) == [
+        (position, "running") for position in range(3)
+    ]
+    assert {a.spec is planet.job().spec for a in alive} == {True}
+    held = {node: (u.cpu, u.memory) for node, u in planet.region.core.usage.items() if u.cpu}
+    planet.region.core.count_usage()
     counted = {node: (u.cpu, u.memory) for node, u in planet.region.core.usage.items() if u.cpu}
     assert held == counted
 

@@ -1,0 +1,1 @@
+"""A package, since pytest ends the fixtures of a folder with its last test only if it is one."""
