@@ -178,12 +178,25 @@ def in_flight(instances: list[dict[str, Any]]) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize("file", OTHERS)
-async def test_every_example_runs_as_it_stands(planet: Planet, file: str) -> None:
-    manifests = example(file)
-    (name,) = [m["metadata"]["name"] for m in manifests if m["kind"] == "GlobalDeployment"]
+@pytest.fixture(scope="module")
+def examples(planet: Planet) -> dict[str, str]:
+    """Apply the examples all at once, since each has its waits; name what each deploys."""
+    deployed = {}
+    for file in OTHERS:
+        manifests = example(file)
+        planet.apply(*manifests)
+        (deployed[file],) = [
+            m["metadata"]["name"] for m in manifests if m["kind"] == "GlobalDeployment"
+        ]
+    return deployed
 
-    planet.apply(*manifests)
+
+@pytest.mark.parametrize("file", OTHERS)
+async def test_every_example_runs_as_it_stands(
+    planet: Planet, examples: dict[str, str], file: str
+) -> None:
+    name = examples[file]
+
     await planet.until_ready(name)
 
     await planet.delete(name)

@@ -1,9 +1,12 @@
 """The tour ends cleanly, however it ends."""
 
 import asyncio
+import os
+import pty
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from orrery.playground.state import Layout, NomadKind, State
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LOOKED_AT = b"The planet stays up until Ctrl-C."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,15 @@ class Tour:
 Tours = Mapping[NomadKind, Tour]
 
 
+def words(layout: Layout, nomad: NomadKind = NomadKind.SIMULATED) -> tuple[str, ...]:
+    return ("demo", "--nomad", nomad, "--regions", "2", "--directory", str(layout.root))
+
+
 async def begin(directory: Path, nomad: NomadKind = NomadKind.SIMULATED) -> Tour:
     """Begin a tour of two regions below *directory*."""
     layout = Layout.of(directory / "demo")
-    words = ("demo", "--nomad", nomad, "--regions", "2", "--directory", str(layout.root))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "orrery", *words),
+        *(sys.executable, "-m", "orrery", *words(layout, nomad)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -121,6 +128,46 @@ async def test_demo_that_fails_says_why_and_leaves_nothing_running(tmp_path: Pat
     assert "the end of" in end.error
     assert f"logs are in {tour.layout.logs}" in end.error
     assert end.left == []
+
+
+@asynccontextmanager
+async def on_a_terminal(
+    *words: str,
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.StreamReader]]:
+    """Run `orrery` with a terminal of its own; yield it, and what the terminal shows."""
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "orrery", *words), stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(shown), os.fdopen(ours, "rb", buffering=0)
+    )
+    try:
+        yield process, shown
+    finally:
+        transport.close()
+
+
+async def test_demo_on_a_terminal_stays_up_until_ctrl_c(tmp_path: Path) -> None:
+    layout = Layout.of(tmp_path / "demo")
+    async with on_a_terminal(*words(layout)) as (process, shown), asyncio.timeout(240):
+        tour = await shown.readuntil(LOOKED_AT)
+        state = layout.require()
+        alive = [one.alive for one in state.processes]
+        process.send_signal(signal.SIGINT)
+        await shown.readuntil(b"taking the planet down")
+        process.send_signal(signal.SIGINT)
+        await shown.readuntil(b"still taking down, a moment")
+
+        code = await process.wait()
+
+    assert code == 0
+    assert all(alive)
+    assert f"look: kubectl --kubeconfig {layout.kubeconfig} get gd" in tour.decode()
+    assert not any(one.alive for one in state.processes)
+    assert marked(layout.marker) == []
 
 
 @pytest.mark.parametrize("nomad", NomadKind)

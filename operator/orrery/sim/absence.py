@@ -31,11 +31,8 @@ def lost_after(allocation: Allocation) -> int:
 
 def waits(allocation: Allocation) -> bool:
     """Tell whether an instance that is away may come back."""
-    alive = allocation.desired_status == "run" and allocation.client_status in {
-        "running",
-        "unknown",
-    }
-    return alive and lost_after(allocation) > 0
+    alive = allocation.client_status in {"running", "unknown"}
+    return alive and allocation.desired_status == "run" and lost_after(allocation) > 0
 
 
 def is_replaced(allocation: Allocation) -> bool:

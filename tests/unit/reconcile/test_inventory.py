@@ -9,9 +9,11 @@ KIND = Kind.GLOBAL_DEPLOYMENT
 SHOP = Key(KIND, "team-a", "shop")
 
 
-def stored(*, uid: str = "1", generation: int = 1, **status: object) -> dict[str, object]:
+def stored(
+    *, uid: str = "1", generation: int = 1, version: str = "", **status: object
+) -> dict[str, object]:
     body = a_deployment()
-    body["metadata"] |= {"uid": uid, "generation": generation}
+    body["metadata"] |= {"uid": uid, "generation": generation, "resourceVersion": version}
     return body | {"status": status}
 
 
@@ -41,3 +43,49 @@ def test_full_list_ends_objects_whose_deletion_was_never_told() -> None:
 
     assert changed == [SHOP]
     assert SHOP not in inventory
+
+
+def test_what_the_watch_tells_during_a_list_stands() -> None:
+    inventory = Inventory()
+    inventory.put(KIND, stored(generation=1))
+
+    mark = inventory.mark()
+    inventory.put(KIND, stored(generation=2))
+    changed = inventory.replace_all(KIND, [stored(generation=1)], since=mark)
+
+    assert changed == []
+    held = inventory.get(SHOP)
+    assert held is not None
+    assert held["metadata"]["generation"] == 2
+
+
+def test_an_end_that_is_told_during_a_list_stands() -> None:
+    inventory = Inventory()
+    inventory.put(KIND, stored())
+
+    mark = inventory.mark()
+    inventory.remove(KIND, stored())
+    inventory.replace_all(KIND, [stored()], since=mark)
+
+    assert SHOP not in inventory
+
+
+def test_a_watch_that_lags_behind_a_list_brings_nothing_older_back() -> None:
+    inventory = Inventory()
+    newer, older = stored(generation=2, version="10"), stored(generation=1, version="9")
+    inventory.replace_all(KIND, [newer], since=inventory.mark())
+
+    assert inventory.put(KIND, older) is None
+    held = inventory.get(SHOP)
+    assert held is not None
+    assert held["metadata"]["generation"] == 2
+
+
+def test_a_list_after_a_restore_of_the_hub_is_the_truth_though_its_versions_are_lower() -> None:
+    inventory = Inventory()
+    newer, restored = stored(generation=2, version="10"), stored(generation=1, version="3")
+    inventory.put(KIND, newer)
+
+    changed = inventory.replace_all(KIND, [restored], since=inventory.mark())
+
+    assert changed == [SHOP]

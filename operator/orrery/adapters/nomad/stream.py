@@ -98,7 +98,8 @@ class EventStream:
         try:
             async with asyncio.timeout(self._deadline):
                 batch = await lines.next()
-        except TimeoutError as error:
+        except (TimeoutError, _StreamEnded) as error:
+            # Nomad opens a stream for any token; without the rights it is silent, or soon over.
             words = "the event stream stays silent; may its token read all namespaces and nodes?"
             raise self._unreachable(words) from error
         if seen and not batch.events:
@@ -127,6 +128,10 @@ class EventStream:
         return failed(_CALL, self._endpoint, TransportFailure(words, sent=True))
 
 
+class _StreamEnded(TransportFailure):
+    """The server closed the stream."""
+
+
 class _Lines:
     """Cut the stream into its lines; a read that is given up loses nothing."""
 
@@ -143,7 +148,7 @@ class _Lines:
                 raise TransportFailure("an event is larger than any job can be", sent=True)
             chunk = await self._stream.read()
             if not chunk:
-                raise TransportFailure("the event stream ended", sent=True)
+                raise _StreamEnded("the event stream ended", sent=True)
             self._buffer += chunk
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
