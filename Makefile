@@ -35,8 +35,8 @@ test-world: setup ## Run the reconcilers on regions in memory
 	$(bin)/pytest tests/world $(ARGS)
 
 .PHONY: test-sweep
-test-sweep: setup ## Kill the operator at every write and every pair of writes, in worlds in memory
-	ORRERY_SWEEP=full $(bin)/pytest tests/world/crashes $(ARGS)
+test-sweep: setup ## Kill the operator at every write, on real servers, and at every pair, in memory
+	ORRERY_SWEEP=full ORRERY_FAULTS=1 $(bin)/pytest tests/world/crashes tests/faults/test_crash_sweep_real.py $(ARGS)
 
 .PHONY: test-strength
 test-strength: setup ## Plant bugs, one at a time, and see that the fast tests find each of them
@@ -56,7 +56,7 @@ test-e2e: setup ## Keep the promises, one file each, on a playground
 
 .PHONY: test-faults
 test-faults: setup ## Break the hub, the regions, the ways to them and the operator, and see it mend
-	$(bin)/pytest tests/faults $(ARGS)
+	ORRERY_FAULTS=1 $(bin)/pytest tests/faults $(ARGS)
 
 .PHONY: fmt
 fmt: setup ## Format the sources and mend what can be mended without thought
@@ -91,8 +91,8 @@ docs: generate ## Write the reference pages, and check links and commands on all
 	$(bin)/pytest tests/unit/test_house.py -k "pages or links"
 
 .PHONY: bench
-bench: setup ## Time the HTTP clients that could talk to regions
-	$(bin)/python benchmarks/transports.py $(ARGS)
+bench: setup ## Measure the fan-out against its limits and peers, in minutes; ARGS=--full: in hours
+	@$(bin)/python -m benchmarks.fanout $(ARGS)
 
 .PHONY: lock
 lock: setup ## Write both lock files; UPGRADE=1 takes the newest versions that pyproject.toml allows
