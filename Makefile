@@ -36,7 +36,7 @@ test-world: setup ## Run the reconcilers on regions in memory
 
 .PHONY: test-sweep
 test-sweep: setup ## Kill the operator at every write, on real servers, and at every pair, in memory
-	ORRERY_SWEEP=full ORRERY_FAULTS=1 $(bin)/pytest tests/world/crashes tests/faults/test_crash_sweep_real.py $(ARGS)
+	ORRERY_SWEEP=full $(bin)/pytest tests/world/crashes tests/faults/test_crash_sweep_real.py $(ARGS)
 
 .PHONY: test-strength
 test-strength: setup ## Plant bugs, one at a time, and see that the fast tests find each of them
@@ -54,9 +54,13 @@ test-integration: setup ## Run the operator on a real API server
 test-e2e: setup ## Keep the promises, one file each, on a playground
 	$(bin)/pytest tests/e2e $(ARGS)
 
+.PHONY: test-real
+test-real: setup ## Take over 600 jobs, freeze a leader for long, replay what is said, on real Nomads
+	ORRERY_REAL=full $(bin)/pytest tests/e2e/test_adoption_nomad.py tests/e2e/test_leader_faults.py tests/e2e/test_traces.py $(ARGS)
+
 .PHONY: test-faults
-test-faults: setup ## Break the hub, the regions, the ways to them and the operator, and see it mend
-	ORRERY_FAULTS=1 $(bin)/pytest tests/faults $(ARGS)
+test-faults: setup ## Break the hub, the regions, the ways to them and the operator, and see it mend; at length
+	ORRERY_FAULTS=full $(bin)/pytest tests/faults $(ARGS)
 
 .PHONY: fmt
 fmt: setup ## Format the sources and mend what can be mended without thought

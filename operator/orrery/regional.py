@@ -5,7 +5,7 @@ Nomad is the durable record.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from orrery.api.base import SecretKeyRef
 from orrery.api.globaldeployment import (
@@ -31,9 +31,8 @@ class RegionalEnv:
 
 @dataclass(frozen=True, slots=True)
 class RegionalDeployment:
-    """The effective values for one region, defaults and overrides applied."""
+    """The effective values for a region, or for several that are alike: defaults and overrides."""
 
-    region: str
     namespace: str
     name: str
     type: DeploymentType
@@ -57,7 +56,3 @@ class RegionalDeployment:
     data_centers: DataCenters
     provenance: Mapping[str, str] = field(default_factory=dict)
     """By field, such as ``scaling.count``: ``override <name>``, ``spec`` or ``default``."""
-
-    def same_as(self, other: "RegionalDeployment") -> bool:
-        """Tell whether another region runs the very same."""
-        return replace(other, region=self.region, provenance=self.provenance) == self

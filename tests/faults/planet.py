@@ -8,6 +8,7 @@ over TLS, through the proxy alone. What the test itself does goes past the proxy
 import asyncio
 import base64
 import copy
+import os
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 import yaml
 from tests.builders import a_deployment
-from tests.faults.process import OperatorProcess, start_operator
+from tests.faults.process import ORRERY, OperatorProcess, start_operator
 from tests.lab.certificates import Certificates, make_certificates
 from tests.lab.faultproxy import FaultProxy
 from tests.lab.hub import running_hub
@@ -34,6 +35,9 @@ from orrery.playground.kubeapi import KubeApi, kubeconfig
 from orrery.playground.regions import RegionPlan
 from orrery.ports import Document
 from orrery.sim import Machine, Served, SimulatedRegion, serve
+
+FULL: Final = os.environ.get("ORRERY_FAULTS") == "full"
+"""Whether faults may last as long, and crowds be as large, as in the worst of cases."""
 
 HUB: Final = "hub"
 """Name of the hub among the proxy's targets; the others are called as the regions are."""
@@ -183,20 +187,28 @@ class FaultPlanet:
         return _write_kubeconfig(self.directory / f"by-{name}", target.address, self.certificates)
 
     async def start(
-        self, *options: str, name: str = "operator", way: Path | None = None
+        self,
+        *options: str,
+        name: str = "operator",
+        way: Path | None = None,
+        program: Sequence[str] = ORRERY,
     ) -> OperatorProcess:
         """Start an operator, and do not wait for it."""
         log = self.directory / f"{name}.log"
-        running = await start_operator(way or self.kubeconfig, log, *options)
+        running = await start_operator(way or self.kubeconfig, log, *options, program=program)
         self.operators.append(running)
         return running
 
     @asynccontextmanager
     async def operator(
-        self, *options: str, name: str = "operator", way: Path | None = None
+        self,
+        *options: str,
+        name: str = "operator",
+        way: Path | None = None,
+        program: Sequence[str] = ORRERY,
     ) -> AsyncIterator[OperatorProcess]:
         """Run an operator that is ready, and end it."""
-        running = await self.start(*options, name=name, way=way)
+        running = await self.start(*options, name=name, way=way, program=program)
         try:
             await running.until_ready()
             yield running

@@ -4,6 +4,7 @@ import asyncio
 import re
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.lab.polling import until
 from orrery.playground.processes import environment
 
 STOP_WITHIN = 25.0
+ORRERY = ("-m", "orrery")
 _METRIC = re.compile(r"^([a-z_]+)(\{.*\})? (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
@@ -102,14 +104,23 @@ class OperatorProcess:
             return 0, ""  # It has just been killed, or does not serve yet.
 
 
-async def start_operator(kubeconfig: Path, log: Path, *options: str) -> OperatorProcess:
-    """Start ``orrery run``; it writes to *log*, behind what is there."""
+async def start_operator(
+    kubeconfig: Path,
+    log: Path,
+    *options: str,
+    program: Sequence[str] = ORRERY,
+    variables: Mapping[str, str] | None = None,
+) -> OperatorProcess:
+    """Start ``orrery run``; it writes to *log*, behind what is there.
+
+    Another *program* may stand in front, and more *variables* in the environment.
+    """
     words = ["--kubeconfig", str(kubeconfig), "--metrics-port", "0", "--health-port", "0"]
     with log.open("ab") as stream:
         before = stream.tell()
         process = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-P", "-m", "orrery", "run", *words, *options],
+            *[sys.executable, "-P", *program, "run", *words, *options],
             stderr=stream,
-            env=environment(str(log.parent)),
+            env=environment(str(log.parent), variables),
         )
     return OperatorProcess(log, process, before)

@@ -20,6 +20,7 @@ from tests.fakes.mortal import Fate
 from tests.faults.planet import NAMESPACE, TENANT, FaultPlanet, a_shop
 from tests.faults.process import OperatorProcess
 from tests.lab import faultproxy_actions as do
+from tests.lab.faultproxy import Door
 from tests.lab.faultproxy_journal import Entry, Match
 from tests.lab.planet import is_ready
 from tests.lab.polling import until
@@ -64,14 +65,25 @@ def shop(**spec: Any) -> dict[str, Any]:
 SECOND = {"image": "registry.example/shop:2"}
 BIGGER = [{**OVERRIDE, "scaling": {"count": 3}}]
 
-STEPS: Mapping[str, dict[str, Any] | None] = {
+LAST = shop(docker=SECOND, overrides=BIGGER, scaling={"count": 1})
+
+STEPS: Mapping[str, dict[str, Any]] = {
     "create": shop(),
     "update": shop(docker=SECOND),
     "change-override": shop(docker=SECOND, overrides=BIGGER),
     "scale": shop(docker=SECOND, overrides=BIGGER, scaling={"count": 2}),
-    "delete": None,
+    "dark-and-back": LAST,
+    "leave": shop(**{**LAST["spec"], "deletionPolicy": "Orphan"}),
+    "adopt": LAST,
+    "delete": LAST,
 }
-"""What a user wants at each step; None: that it goes."""
+"""What a user wants at each step."""
+
+GONE = ("leave", "delete")
+"""Steps at which the object goes: without its jobs, and with them."""
+
+DARK = "was"
+"""The region that does not answer while the spec changes."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +147,16 @@ class Sweep:
         if plan is not None:
             number, fate = plan
             rule = planet.proxy.add(Match(write=number), do.kill(self.operator.kill, fate), nth=1)
-        wanted = STEPS[step]
-        await (planet.delete(NAME) if wanted is None else planet.apply(wanted))
-        await self._settle(gone=wanted is None)
+        if step == "dark-and-back":
+            await planet.proxy.turn(DARK, Door.REFUSED)
+        await planet.apply(STEPS[step])
+        if step in GONE:
+            await planet.delete(NAME)
+        if step == "dark-and-back":
+            opened = asyncio.create_task(self._open_again())
+            await self._settle(gone=False)
+            await opened
+        await self._settle(gone=step in GONE)
         planet.proxy.lift()
         trace = await self._trace()
         return trace if rule is None or rule.hits else Trace((), {}, {}, reached=False)
@@ -146,6 +165,13 @@ class Sweep:
         """Begin a round anew after one that went wrong."""
         await self.planet.delete(NAME)
         await self._settle(gone=True)
+
+    async def _open_again(self) -> None:
+        """Let the dark region answer once the others have the change."""
+        updates = self.planet.proxy.journal.updates
+        others = {f"{region} register {NAME}" for region in REGIONS if region != DARK}
+        await until(lambda: updates().keys() >= others, told=updates)
+        await self.planet.proxy.turn(DARK, Door.OPEN)
 
     async def _settle(self, *, gone: bool) -> None:
         async def settled() -> bool:

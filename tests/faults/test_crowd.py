@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.faults.planet import HUB, FaultPlanet, a_shop, fault_planet
+from tests.faults.planet import FULL, HUB, FaultPlanet, a_shop, fault_planet
 from tests.lab import faultproxy_actions as do
 from tests.lab.faultproxy_journal import Entry, Match
 from tests.lab.polling import until
@@ -21,15 +21,13 @@ FRA, WAS = "fra", "was"
 OTHER_WAY = "hub-b"
 """The same hub, as the second operator reaches it."""
 
-OBJECTS = 200
+OBJECTS = 500 if FULL else 200
 CALLS_PER_REGION = 8
 CALLS_TO_HUB = 32
 EDITED = 10
 EDITS = 20
 SETTLED = 5.0
 """Seconds in which two operators that disagree would show it."""
-
-BEHIND = "decide() does not see that the region holds a newer generation than it was asked for"
 
 ALONE = ("--no-leader-election",)
 
@@ -48,7 +46,7 @@ async def lifted(planet: FaultPlanet) -> AsyncIterator[None]:
     planet.proxy.lift()
 
 
-async def test_two_hundred_objects_at_once_are_a_crowd_and_no_flood(planet: FaultPlanet) -> None:
+async def test_hundreds_of_objects_at_once_are_a_crowd_and_no_flood(planet: FaultPlanet) -> None:
     names = [f"crowd-{number}" for number in range(OBJECTS)]
     async with planet.operator(*ALONE) as operator:
         await asyncio.gather(*(planet.apply(a_shop(name, [FRA, WAS])) for name in names))
@@ -95,7 +93,6 @@ async def test_two_operators_do_not_undo_what_the_other_did(planet: FaultPlanet)
         assert len(applied) <= EDITS + 1
 
 
-@pytest.mark.xfail(reason=BEHIND, strict=True, raises=AssertionError)
 async def test_an_operator_that_missed_a_change_does_not_take_it_for_drift(
     planet: FaultPlanet,
 ) -> None:

@@ -96,21 +96,6 @@ by_list = pytest.mark.parametrize("operator", [BY_LIST], indirect=True, ids=["by
 each_change = pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
 
 
-ROUNDS = "7 round trips: observe() lists before it compares the index, decide() asks in series"
-UNTOLD = (
-    "observe() forgets the index of a job that is gone, so its repair is taken for a first register"
-)
-
-
-def known(reason: str, *names: str) -> list[object]:
-    """Mark the changes of *names* as what does not work yet."""
-    xfail = pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)
-    return [
-        pytest.param(change, id=change.name, marks=[xfail] if change.name in names else [])
-        for change in CHANGES
-    ]
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def planet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultPlanet]:
     """Run a planet with a deployment for each test, all of them as they should be."""
@@ -150,7 +135,7 @@ async def test_a_change_is_repaired_within_a_round_trip_and_a_second(
 
 
 @by_stream
-@pytest.mark.parametrize("change", known(ROUNDS, "scale", "image", "stop"))
+@each_change
 async def test_a_repair_takes_few_round_trips(
     change: Change, planet: FaultPlanet, operator: OperatorProcess
 ) -> None:
@@ -165,7 +150,7 @@ async def test_a_repair_takes_few_round_trips(
 
 
 @by_stream
-@pytest.mark.parametrize("change", known(UNTOLD, "purge"))
+@each_change
 async def test_a_repair_is_reported(
     change: Change, planet: FaultPlanet, operator: OperatorProcess
 ) -> None:

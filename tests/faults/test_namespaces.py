@@ -21,8 +21,6 @@ pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module")]
 SOON = 10.0
 """Seconds; well below the 30 after which a job that is under way is looked at without an event."""
 
-UNSEEN = "the stream is not opened again for a namespace that others made: create_namespace()"
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def planet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultPlanet]:
@@ -43,7 +41,6 @@ async def test_a_namespace_that_is_made_for_a_job_is_followed(
     await is_followed(planet, "ours")
 
 
-@pytest.mark.xfail(reason=UNSEEN, strict=True, raises=AssertionError)
 async def test_a_namespace_that_an_administrator_made_is_followed(
     planet: FaultPlanet, operator: OperatorProcess
 ) -> None:
@@ -54,7 +51,6 @@ async def test_a_namespace_that_an_administrator_made_is_followed(
     await is_followed(planet, "theirs")
 
 
-@pytest.mark.xfail(reason=UNSEEN, strict=True, raises=AssertionError)
 async def test_a_namespace_whose_creation_got_no_answer_is_followed(
     planet: FaultPlanet, operator: OperatorProcess
 ) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import functools
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,15 @@ SLACK = 4.0
 """Seconds that others may take longer than without faults: a machine is busy at times.
 
 Whoever waits in series behind a region that hangs takes 15 seconds longer, behind a slow one 16."""
+
+TEN = ("hang", *WELL, "slow", "drip", "reset", "empty", "refused", "no-leader", "truncated")
+"""Ten regions without faults of their own; the first one gets one."""
+
+RTT = 0.2
+ROUNDS = 2
+AT_ONCE = 5
+BUSY = 0.3
+"""Seconds that the best of rounds may take longer than another; a call that hangs takes 15."""
 
 RECOVERY = 45.0
 LASTS = 3.0
@@ -144,10 +153,50 @@ async def test_a_fault_of_one_region_is_its_own(fault: str, cases: Mapping[str, 
     assert case.blind_writes == []
 
 
+async def test_one_bad_region_in_ten_costs_the_others_nothing(
+    planet: FaultPlanet, operator: OperatorProcess
+) -> None:
+    """Rounds with and without it take turns, and the best of each count: a machine is busy."""
+    bad, *others = TEN
+    hanging = next(fault for fault in FAULTS if fault.name == "hang")
+    await planet.until_open(*TEN)
+    for region in others:
+        planet.region(region).set_faults(latency=RTT)
+    usual, beside = [], []
+
+    for number in range(ROUNDS):
+        usual.append(await _slowest(planet, f"usual-{number}", others))
+        await _come_to_rest(planet, f"usual-{number}")
+        begun = await Begun.begin(planet.proxy, hanging, Match(target=bad))
+        beside.append(await _slowest(planet, f"beside-{number}", others))
+        await begun.lift()
+        await _come_to_rest(planet, f"beside-{number}")
+
+    assert min(beside) <= 1.05 * min(usual) + BUSY
+
+
 async def test_no_bug_was_met(cases: Mapping[str, Case], operator: OperatorProcess) -> None:
     assert operator.alive
     assert "Traceback" not in operator.said
     assert "this is a bug" not in operator.said
+
+
+async def _slowest(planet: FaultPlanet, name: str, regions: Sequence[str]) -> float:
+    """Have some deployments registered; return how long the last one of *regions* took."""
+    planet.proxy.journal.begin()
+    names = [f"{name}-{n}" for n in range(AT_ONCE)]
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(*(planet.apply(a_shop(name, TEN)) for name in names))
+    wanted = {f"{region} register {name}" for region in regions for name in names}
+    await until(lambda: planet.proxy.journal.updates().keys() >= wanted, seconds=30)
+    registers = [e for e in planet.proxy.journal.of(Match(writes=True)) if e.target in regions]
+    return max(e.time for e in registers if e.job in names) - began
+
+
+async def _come_to_rest(planet: FaultPlanet, name: str) -> None:
+    await planet.until_open(*TEN)
+    await planet.until_ready(*(f"{name}-{n}" for n in range(AT_ONCE)))
+    await planet.until_quiet()
 
 
 async def _rehearse(planet: FaultPlanet, cases: list[Case], *, keep: bool) -> None:

@@ -90,8 +90,10 @@ def _validated(
 
 def _status(model: type[M], document: Mapping[str, Any]) -> M | None:
     """Read a status leniently: one that cannot be read is made anew, and must not block."""
+    if document.get("status") is None:
+        return None
     try:
-        return model.model_validate(document.get("status"))
+        return model.model_validate(document["status"])
     except ValidationError:
         return None
 

@@ -185,7 +185,10 @@ async def _draft(
         return draft
     secrets = await _secrets(reader, draft, regionals, settings)
     for region, regional in regionals.items():
-        outcome = _want(deployment, regional, world=world, install=settings.install, found=secrets)
+        name = world.regions[region].spec.class_
+        outcome = _want(
+            deployment, regional, name, world=world, install=settings.install, found=secrets
+        )
         if isinstance(outcome, Wanted):
             memory = memories.get(region, Memory())
             known = generation if region in memories else 0
@@ -208,13 +211,13 @@ async def _draft(
 def _want(
     deployment: GlobalDeployment,
     regional: RegionalDeployment,
+    name: str,
     *,
     world: _World,
     install: str,
     found: Mapping[str, Secret],
 ) -> Wanted | Outcome:
-    """Render the job of one region, as the operator does, or say why it would not."""
-    name = world.regions[regional.region].spec.class_
+    """Render the job of a region of class *name*, as the operator does, or say why not."""
     region_class = world.classes.get(name)
     if isinstance(region_class, str):
         return Outcome(Action.BLOCKED, notes=(region_class,))

@@ -22,6 +22,13 @@ QUICK = 0.05
 
 QUICK_LIMIT = 5.0
 
+TURN = 0.01
+"""Seconds that passes may take together before everything else in the process has its turn.
+
+A pass that waits for nothing never lets go by itself: a sweep over thousands would keep the lease
+from being renewed, and users waiting.
+"""
+
 PASS_LIMIT = 300.0
 """Seconds after which a pass is given up: every call has its own, much shorter deadline."""
 
@@ -59,6 +66,7 @@ class Lane(Generic[K]):
         self._tasks: list[asyncio.Task[None]] = []
         self._probe: asyncio.Task[None] | None = None
         self._paused = False
+        self._turn_began: float | None = None
 
     def add(self, key: K, *, priority: Priority = Priority.USER, delay: float = 0) -> None:
         """Have *key* worked on, at once or *delay* seconds from now."""
@@ -123,16 +131,33 @@ class Lane(Generic[K]):
 
     async def _run(self) -> None:
         while True:
+            await self._let_others_go()
             try:
                 key = await self._queue.get()
             except Closed:
                 return
             self._since[key] = self._clock.monotonic()
+            self._take_turn()
             try:
                 result = await self._pass(key)
             finally:
                 del self._since[key]
             self._finish(key, result)
+
+    async def _let_others_go(self) -> None:
+        """Wait until the loop has seen to everything else, once the workers have had their turn."""
+        began = self._turn_began
+        if began is not None and self._clock.monotonic() - began >= TURN:
+            await asyncio.sleep(0)
+
+    def _take_turn(self) -> None:
+        """Begin a turn, unless one is on; it ends when the loop comes round."""
+        if self._turn_began is None:
+            self._turn_began = self._clock.monotonic()
+            asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._turn_began = None
 
     async def _pass(self, key: K) -> Result:
         try:

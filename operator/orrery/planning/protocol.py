@@ -100,7 +100,14 @@ class Reverted:
     description: str
 
 
-Step = Register | Stop | Purge | Settled | Gone | Foreign | Reverted
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The job was made from a later *generation* of the very object: who asks is behind."""
+
+    generation: int
+
+
+Step = Register | Stop | Purge | Settled | Gone | Foreign | Reverted | Behind
 
 
 def needs_no_call(
@@ -142,8 +149,9 @@ def next_write(
     """
     if job is None and finished and memory.digest == digest:
         return Settled(memory.index)
+    wrote_this = memory.digest == digest and memory.index > 0
     if job is None:
-        return Register(expected_index=0)
+        return Register(expected_index=0, repairs=("the job was purged",) if wrote_this else ())
     if not owns(owner, job.meta):
         return Foreign(describe_owner(job.meta))
     unchanged = not differences and submitted_digest in (digest, None)
@@ -152,7 +160,6 @@ def next_write(
     if failed is not None and not job.stop and _stands(failed, job, digest, memory):
         attempt = failed.deployment
         return Reverted(job.job_modify_index, attempt.job_version, attempt.description)
-    wrote_this = memory.digest == digest and memory.index > 0
     changed_by_others = wrote_this and memory.index != job.job_modify_index
     repairs = tuple(["Stop: false -> true"] if job.stop else differences)
     return Register(job.job_modify_index, repairs=repairs if changed_by_others else ())

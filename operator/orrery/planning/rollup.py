@@ -103,7 +103,7 @@ def differs_for_people(before: GlobalDeploymentStatus, after: GlobalDeploymentSt
     While a region is under way, its counts, digest and index move with every instance; they are
     written with its next phase.
     """
-    return _projection(before) != _projection(after)
+    return before != after and _projection(before) != _projection(after)
 
 
 def _projection(status: GlobalDeploymentStatus) -> GlobalDeploymentStatus:

@@ -38,15 +38,23 @@ def split(
 ) -> Mapping[str, RegionalDeployment]:
     """Derive what each of the selected *regions* runs, by region name.
 
+    Regions to which the same overrides apply share one value.
+
     Raises `InvalidSpec` for an override of a region that is not placed, and for values that
     contradict each other once the overrides are applied.
     """
     _refuse_overrides_elsewhere(spec, {region.name for region in regions})
     written = _written_by_the_user(spec)
-    return {
-        region.name: _derive(spec, namespace, name, region, dict(written))
-        for region in sorted(regions, key=lambda region: region.name)
-    }
+    derived: dict[tuple[int, ...], RegionalDeployment] = {}
+    regionals = {}
+    for region in sorted(regions, key=lambda region: region.name):
+        applied = tuple(i for i, o in enumerate(spec.overrides) if _applies(o, region))
+        if applied not in derived:
+            regional = _derive(spec, namespace, name, applied, dict(written))
+            _refuse_contradictions(regional, region.name)
+            derived[applied] = regional
+        regionals[region.name] = derived[applied]
+    return regionals
 
 
 def explain(regional: RegionalDeployment) -> tuple[ExplainRow, ...]:
@@ -84,7 +92,7 @@ def _derive(
     spec: GlobalDeploymentSpec,
     namespace: str,
     name: str,
-    region: RegionCandidate,
+    applied: Sequence[int],
     provenance: dict[str, str],
 ) -> RegionalDeployment:
     image = spec.docker.image
@@ -93,9 +101,8 @@ def _derive(
     memory_mb, memory_max_mb = spec.resources.memory_mb, spec.resources.memory_max_mb
     env = {v.name: _env(v, f"spec.env[{i}]") for i, v in enumerate(spec.env)}
 
-    for position, override in enumerate(spec.overrides):
-        if not _applies(override, region):
-            continue
+    for position in applied:
+        override = spec.overrides[position]
         source = f"override {override.name}"
         if override.docker is not None:
             image = override.docker.image
@@ -117,8 +124,7 @@ def _derive(
             env[variable.name] = _env(variable, f"spec.overrides[{position}].env[{i}]")
             provenance[f"env.{variable.name}"] = source
 
-    regional = RegionalDeployment(
-        region=region.name,
+    return RegionalDeployment(
         namespace=namespace,
         name=name,
         type=spec.type,
@@ -141,8 +147,6 @@ def _derive(
         data_centers=spec.placement.data_centers,
         provenance=provenance,
     )
-    _refuse_contradictions(regional)
-    return regional
 
 
 def _written_by_the_user(spec: GlobalDeploymentSpec) -> dict[str, str]:
@@ -204,13 +208,13 @@ def _refuse_overrides_elsewhere(spec: GlobalDeploymentSpec, selected: set[str]) 
                 )
 
 
-def _refuse_contradictions(regional: RegionalDeployment) -> None:
+def _refuse_contradictions(regional: RegionalDeployment, region: str) -> None:
     reserved, limit = regional.memory_mb, regional.memory_max_mb
     if limit is not None and limit < reserved:
         raise InvalidSpec(
             Reason.INVALID_SPEC,
             f"spec.resources.memoryMaxMB: {limit} is less than memoryMB {reserved} "
-            f'in region "{regional.region}"',
+            f'in region "{region}"',
         )
 
 

@@ -25,6 +25,8 @@ class Assignment:
     digest: str = ""
     generation: int = 0
     """The generation of the spec that it was derived from."""
+    uid: str = ""
+    """Identity of the object that asks."""
     submission: Submission | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Items of the job's Nomad variable."""
@@ -83,6 +85,7 @@ def assignment_of(
         document=document,
         digest=digest,
         generation=metadata.generation,
+        uid=metadata.uid,
         submission=render_submission(
             spec,
             install=install,

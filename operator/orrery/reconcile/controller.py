@@ -15,7 +15,7 @@ from orrery.engine.lane import Lane
 from orrery.engine.queue import Priority
 from orrery.engine.result import Result
 from orrery.engine.sweep import every
-from orrery.errors import OrreryError
+from orrery.errors import NotYet, OrreryError, Unreachable
 from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind, NomadFactory
 from orrery.reconcile.actor import Pace, RegionActor
 from orrery.reconcile.deletion import Deletion
@@ -112,6 +112,7 @@ class Controller:
             changed=self._deployment_changed,
             emit=self._emit,
             tell_region=self.machines_changed,
+            is_current=self._is_current,
         )
         self._deployment_lane = self._lane(
             "deployments", self._reconcile_deployment, _DEPLOYMENT_WORKERS
@@ -242,6 +243,16 @@ class Controller:
         """Look again at the regions that report the jobs of *key* as orphans."""
         for region in self._fleet.regions_orphaning(key):
             self._region_lane.add(Key(Kind.REGION, "", region), priority=Priority.RESYNC)
+
+    async def _is_current(self, key: Key, generation: int) -> bool:
+        """Ask the hub itself whether it holds *generation*; take note of what it does hold."""
+        try:
+            body = await self._hub.read(key)
+        except Unreachable as error:
+            raise NotYet(error.reason, error.message) from error
+        if body is not None:
+            self.observe(key.kind, "MODIFIED", body)
+        return body is not None and body["metadata"].get("generation") == generation
 
     def _deployment_changed(self, key: Key) -> None:
         self._deployment_lane.add(key, priority=Priority.NEWS)

@@ -1,5 +1,6 @@
 """Gather from a region what the write protocol decides on: asked by the operator, and by a plan."""
 
+import asyncio
 from collections.abc import Sequence
 
 from orrery.planning import protocol
@@ -18,22 +19,32 @@ async def decide(
     digest: str,
     generation: int,
     memory: Memory,
+    uid: str = "",
     finished: bool = False,
     asked_again: bool = False,
 ) -> Step:
     """Decide the next write to *job*, which was just read and may be absent.
 
-    *document* is the wanted job, *digest* its digest, *generation* that of the spec it came from.
+    *document* is the wanted job, *digest* its digest, *generation* that of the spec it came from,
+    *uid* the identity of that object: a job that a later generation of it made is not gone back on.
     It was *finished* when it ran to its end before; *asked_again* gives what failed another try.
     """
     submitted: str | None = None
     found: Sequence[str] = ()
     failed: FailedAttempt | None = None
     if job is not None and protocol.owns(owner, job.meta):
-        note = await _note(nomad, job, job.version)
-        submitted = note.digest if note else None
         found = differences(document, job.document)
-        if not asked_again and (found or submitted != digest):
+        may_stand = not asked_again and not job.stop
+        if found and may_stand:
+            note, failed = await asyncio.gather(
+                _note(nomad, job, job.version), _failed_attempt(nomad, job, digest, generation)
+            )
+        else:
+            note = await _note(nomad, job, job.version)
+        submitted = note.digest if note else None
+        if uid and note and note.uid == uid and note.generation > generation:
+            return protocol.Behind(note.generation)
+        if not found and may_stand and submitted != digest:
             failed = await _failed_attempt(nomad, job, digest, generation)
     return protocol.next_write(
         owner=owner,

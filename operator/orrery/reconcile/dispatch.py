@@ -146,8 +146,12 @@ class Dispatch:
 def _judged(before: RegionalState | None, assignment: Assignment, member: Member) -> RegionalState:
     """Say what is known before anything is asked of the region."""
     state = before or RegionalState(desired=assignment.count)
-    current = state.digest == assignment.digest and state.reason is not Reason.REVERTED
-    state = replace(state, wanted=True, current=current, batch=assignment.job_type == "batch")
+    known = state.index > 0 or state.finished  # Else it was tried, and may not have arrived.
+    made = state.digest == assignment.digest and known
+    current = made and state.reason is not Reason.REVERTED
+    batch = assignment.job_type == "batch"
+    if (state.wanted, state.current, state.batch) != (True, current, batch):
+        state = replace(state, wanted=True, current=current, batch=batch)
     if member.is_shut and not state.index:
         return replace(
             state,

@@ -44,8 +44,9 @@ class Member:
 
     def alike(self, other: "Member") -> bool:
         """Tell whether a deployment is rendered for *other* as it is for this region."""
-        mine, theirs = self.region.spec.class_, other.region.spec.class_
-        return mine == theirs and self.drivers == other.drivers
+        if self.region.spec.class_ != other.region.spec.class_:
+            return False
+        return self.drivers is other.drivers or self.drivers == other.drivers
 
     def allows_stops(self, clock: Clock) -> bool:
         """Tell whether somebody allowed any number of stops here, until later than now."""
@@ -110,17 +111,31 @@ class Fleet:
     def __init__(self) -> None:
         self._members: dict[str, Member] = {}
         self._states: dict[Key, dict[str, RegionalState]] = {}
+        self.revision = 0
+        """Grows with whatever decides where a deployment runs, and as what."""
+        self._candidates: tuple[RegionCandidate, ...] | None = None
+        self._drivers: dict[str, Sequence[Driver]] = {}
 
     def put(self, region: Region) -> Member:
         """Take over the Region object; its actor and work stay."""
         member = self._members.get(region.metadata.name)
         if member is None:
             member = self._members[region.metadata.name] = Member(region)
+            self._changed()
+        elif _decisive(member.region) != _decisive(region):
+            self._changed()
         member.region = region
         return member
 
+    def equip(self, member: Member, drivers: Sequence[Driver]) -> None:
+        """Take over the drivers of the member's class."""
+        if member.drivers != drivers:
+            self._changed()
+        member.drivers = drivers
+
     def drop(self, name: str) -> Member | None:
         """Forget a region whose object is gone. Its jobs are left as they are."""
+        self._changed()
         return self._members.pop(name, None)
 
     def member(self, name: str) -> Member | None:
@@ -131,12 +146,24 @@ class Fleet:
         """Iterate over the regions, sorted by name."""
         return iter(sorted(self._members.items()))
 
-    def candidates(self) -> list[RegionCandidate]:
+    def _changed(self) -> None:
+        self.revision += 1
+        self._candidates = None
+
+    def candidates(self) -> Sequence[RegionCandidate]:
         """List what placement may choose from: every Region object, open or not."""
-        return [
-            RegionCandidate(name, m.region.spec.continent, dict(m.region.metadata.labels))
-            for name, m in self.members()
-        ]
+        if self._candidates is None:
+            self._candidates = tuple(
+                RegionCandidate(name, m.region.spec.continent, dict(m.region.metadata.labels))
+                for name, m in self.members()
+            )
+        return self._candidates
+
+    def share(self, region_class: str, drivers: Sequence[Driver]) -> Sequence[Driver]:
+        """Return the equal drivers that another region of the class has: cheaper to compare."""
+        if self._drivers.get(region_class) != drivers:
+            self._drivers[region_class] = drivers
+        return self._drivers[region_class]
 
     def continents(self) -> dict[str, str]:
         """Map each region to its continent."""
@@ -249,6 +276,10 @@ class Fleet:
             member.assignments.pop(key, None)
             member.held.discard(key)
             member.held_stops.discard(key)
+
+
+def _decisive(region: Region) -> tuple[object, ...]:
+    return region.metadata.labels, region.spec
 
 
 def _is_unsettled(state: RegionalState | None, seen: Seen | None) -> bool:

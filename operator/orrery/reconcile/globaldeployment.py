@@ -123,7 +123,9 @@ class DeploymentReconciler:
     async def accept(self, scope: Scope) -> None:
         """Check the spec as a whole: the API server's rules once more, in case it has none."""
         try:
-            scope.deployment = validate_deployment(scope.body)
+            scope.deployment = validate_deployment(
+                {part: value for part, value in scope.body.items() if part != "status"}
+            )
         except ValidationFailure as failure:
             raise InvalidSpec(Reason.INVALID_SPEC, str(failure)) from failure
 
@@ -135,6 +137,7 @@ class DeploymentReconciler:
     async def choose_regions(self, scope: Scope) -> None:
         """Choose the regions that run it."""
         assert scope.deployment is not None
+        scope.fleet_revision = self._fleet.revision
         placement, candidates = scope.deployment.spec.placement, self._fleet.candidates()
         scope.choice = choose(placement, candidates)
         if not scope.choice.selected:
@@ -175,7 +178,7 @@ class DeploymentReconciler:
         for region, regional in scope.regionals.items():
             member = self._fleet.member(region)
             assert member is not None
-            known = next((m for r, o, m in made if regional.same_as(r) and member.alike(o)), None)
+            known = next((m for r, o, m in made if r is regional and member.alike(o)), None)
             scope.assignments[region] = known or self._assignment(scope, member, regional)
             if known is None:
                 made.append((regional, member, scope.assignments[region]))
@@ -198,6 +201,7 @@ class DeploymentReconciler:
 
     async def assign(self, scope: Scope) -> None:
         """Give each open region what it should run, unless its list shows that it does."""
+        self._hold_to_fleet(scope)
         for region, outcome in sorted(scope.assignments.items()):
             if isinstance(outcome, Assignment):
                 self._dispatch.give(scope, region, outcome)
@@ -235,8 +239,18 @@ class DeploymentReconciler:
             return
         if not await self._confirmed(scope):
             raise Conflict("ObjectChanged", "the object changed after the watch told of it")
+        self._hold_to_fleet(scope)
         for region in leaving:
             self._dispatch.take_back(scope, region)
+
+    def _hold_to_fleet(self, scope: Scope) -> None:
+        """Act only on the fleet that was chosen from: what came meanwhile may be chosen, too.
+
+        A region that comes while this pass waits for the hub would else be taken for one that is
+        not selected, and its job for one to stop; a class, for one without drivers.
+        """
+        if scope.choice is not None and scope.fleet_revision != self._fleet.revision:
+            raise Conflict("FleetChanged", "a region or its class changed during the pass")
 
     async def release(self, scope: Scope) -> None:
         """Let the object go once no region is left."""

@@ -1,7 +1,7 @@
 """What a region's lane does with a key: one pass over one job, and telling who waits for it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from orrery import names
@@ -44,6 +44,7 @@ class LaneWork:
         changed: Callable[[Key], None],
         emit: Callable[[Key, str, str, str], None],
         tell_region: Callable[[str], None],
+        is_current: Callable[[Key, int], Awaitable[bool]],
     ) -> None:
         self._fleet = fleet
         self._clock = clock
@@ -52,6 +53,7 @@ class LaneWork:
         self._changed = changed
         self._emit = emit
         self._tell_region = tell_region
+        self._is_current = is_current
 
     async def __call__(self, region: str, key: Key) -> Result:
         """Work on *key* in *region*."""
@@ -191,6 +193,7 @@ class LaneWork:
             owner=Owner(self._install, key.namespace, key.name),
             namespace=names.nomad_namespace(self._install, key.namespace),
             may_stop=lambda: member.may_stop(key, self._clock),
+            is_current=lambda generation: self._is_current(key, generation),
             was_held=key in member.held_stops,
             had_secrets=key in member.secrets,
         )

@@ -85,7 +85,7 @@ class RegionReconciler:
             assert body is not None
             with suppress(ValidationFailure, InvalidSpec, NotYet):
                 member = self._count_in(validate_region(body), body)
-                member.drivers = self._drivers(member)
+                self._fleet.equip(member, self._drivers(member))
 
     async def reconcile(self, key: Key) -> Result:
         """Enforce the whole spec of *key*, reading the whole state."""
@@ -145,7 +145,7 @@ class RegionReconciler:
     async def find_class(self, scope: RegionScope) -> None:
         """Take the drivers from the class; one that vanishes leaves the last known ones."""
         member = _member(scope)
-        member.drivers = self._drivers(member)
+        self._fleet.equip(member, self._drivers(member))
 
     async def connect(self, scope: RegionScope) -> None:
         """Start an actor with the credentials of the Secret; other credentials, another actor."""
@@ -252,7 +252,7 @@ class RegionReconciler:
             message = f'spec.class: there is no RegionClass "{name}"'
             raise NotYet(Reason.CLASS_NOT_FOUND, message, retry_after=30)
         try:
-            return drivers_of(validate_region_class(body))
+            return self._fleet.share(name, drivers_of(validate_region_class(body)))
         except ValidationFailure as failure:
             message = f'RegionClass "{name}": {failure}'
             raise InvalidSpec(Reason.INVALID_SPEC, message) from failure

@@ -4,7 +4,7 @@ Everything here runs in the region's own lane, one pass per job at a time.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from orrery import names
@@ -41,6 +41,8 @@ class Pass:
     namespace: str
     may_stop: Callable[[], bool]
     """Asked before a job is stopped: too many at once are held."""
+    is_current: Callable[[int], Awaitable[bool]]
+    """Asked before a job of a newer generation is overwritten: whether the hub holds this one."""
     was_held: bool = False
     """Whether the job was to be stopped before, and was one of too many."""
     had_secrets: bool = False
@@ -116,17 +118,11 @@ async def write_job(this: Pass) -> None:
     """Take the next step of the write protocol, and remember where it left the job."""
     assignment = _assigned(this)
     assert assignment.document is not None
-    step = await decide(
-        this.nomad,
-        this.job,
-        owner=this.owner,
-        document=assignment.document,
-        digest=assignment.digest,
-        generation=assignment.generation,
-        memory=Memory(this.state.digest, this.state.index),
-        finished=this.state.finished,
-        asked_again=this.corrected,
-    )
+    step = await _decide(this, assignment, uid=assignment.uid)
+    if isinstance(step, protocol.Behind):
+        if not await this.is_current(assignment.generation):
+            raise Conflict("ObjectChanged", "the object changed after the watch told of it")
+        step = await _decide(this, assignment)  # The hub itself went back: it was restored.
     match step:
         case protocol.Register(expected_index, repairs):
             await _register(this, assignment, expected_index)
@@ -149,22 +145,45 @@ async def write_job(this: Pass) -> None:
             raise AssertionError(step)
 
 
+async def _decide(this: Pass, assignment: Assignment, *, uid: str = "") -> protocol.Step:
+    assert assignment.document is not None
+    return await decide(
+        this.nomad,
+        this.job,
+        owner=this.owner,
+        document=assignment.document,
+        digest=assignment.digest,
+        generation=assignment.generation,
+        memory=Memory(this.state.digest, this.state.index),
+        uid=uid,
+        finished=this.state.finished,
+        asked_again=this.corrected,
+    )
+
+
 async def observe(this: Pass) -> RegionalState:
-    """Judge how the job does; one that somebody else changed is left to the next write."""
+    """Judge how the job does; one that somebody else changed is left to the next write.
+
+    So is one whose last register has no known outcome: it may be that of the digest before, and its
+    index is not remembered as if it were ours.
+    """
     namespace, name = this.namespace, this.key.name
     job = await this.nomad.read_job(namespace, name)
     if job is None:
         this.view.note(this.key, None)
-        gone = replace(this.state, phase="Pending", index=0, reason=None, message=None)
+        # The index stays: it tells the next write that a job which was there has been taken away.
+        gone = replace(this.state, phase="Pending", reason=None, message=None)
         return this.state if this.state.finished else gone
     if not protocol.owns(this.owner, job.meta):
         this.view.note(this.key, job)
         return this.state if _holds(this.state) else replace(this.state, phase="Pending", index=0)
+    if (this.state.digest or this.state.index) and job.job_modify_index != this.state.index:
+        # At once: the repair is a write, and decides on a read of its own.
+        this.view.note(this.key, job, running=_last_running(this))
+        return replace(this.state, phase="Updating", reason=None, message=None)
     allocations = await this.nomad.list_allocations(namespace, name)
     deployments = await this.nomad.list_deployments(namespace, name)
     this.view.note(this.key, job, running=_running(allocations))
-    if this.state.index and job.job_modify_index != this.state.index:
-        return replace(this.state, phase="Updating", reason=None, message=None)
     health = judge(
         job_type=str(job.document.get("Type", "service")),
         count=_count(job),
@@ -182,7 +201,6 @@ async def observe(this: Pass) -> RegionalState:
         phase=health.phase,
         ready=health.ready,
         desired=health.desired,
-        index=job.job_modify_index,
         reason=Reason.NO_ROOM if waiting else Reason.UNHEALTHY if ill else None,
         message=waiting or message,
     )
@@ -314,6 +332,11 @@ def _failed(state: RegionalState, reason: Reason, message: str) -> RegionalState
 def _holds(state: RegionalState) -> bool:
     """Tell whether a failure stands until the spec, or the job, changes."""
     return state.reason in {Reason.REVERTED, Reason.FOREIGN_JOB}
+
+
+def _last_running(this: Pass) -> int:
+    seen = this.view.seen(this.key)
+    return seen.running if seen else 0
 
 
 def _running(allocations: Sequence[Allocation]) -> int:

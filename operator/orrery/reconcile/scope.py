@@ -26,6 +26,7 @@ class Scope:
     priority: Priority
     deployment: GlobalDeployment | None = None  # accept
     choice: Choice | None = None  # choose_regions
+    fleet_revision: int = 0  # choose_regions
     regionals: Mapping[str, RegionalDeployment] = field(default_factory=dict)  # derive
     secrets: Mapping[str, Secret] = field(default_factory=dict)  # read_secrets
     assignments: dict[str, Assignment | InvalidSpec | NotYet] = field(default_factory=dict)

@@ -254,10 +254,12 @@ def _titled(link: Given) -> Document:
 
 
 def _spread(given: Given) -> Document:
+    """Keep no targets apart from an empty list of them, other than everywhere else."""
     spread = fill(given, {"Attribute": "", "Weight": 50})
-    spread["SpreadTarget"] = listed(
+    targets = listed(
         given, "SpreadTarget", lambda target: fill(target, {"Percent": 0, "Value": ""})
     )
+    spread["SpreadTarget"] = [] if given.get("SpreadTarget") == [] else targets
     return spread
 
 

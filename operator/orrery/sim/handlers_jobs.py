@@ -51,6 +51,7 @@ def register(call: Call) -> Reply:
         stop=bool(given.get("Stop")),
         expected=expected,
         submission=_submission(request.get("Submission")),
+        version=given.get("Version") or 0,
         accessor=access.token.accessor,
     )
     return Reply(_written(written) | {"Warnings": written.warnings}, index=written.index)
@@ -206,10 +207,10 @@ def _whole_number(value: object) -> None:
 
 
 def _submission(given: Mapping[str, Any] | None) -> Submission | None:
-    if not given or not given.get("Source"):
+    if given is None:
         return None
     return Submission(
-        given["Source"],
+        given.get("Source", ""),
         given.get("Format", ""),
         given.get("Variables") or "",
         given.get("VariableFlags"),

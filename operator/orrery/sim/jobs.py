@@ -48,9 +48,15 @@ class Jobs:
         stop: bool = False,
         expected: int | None = None,
         submission: Submission | None = None,
+        version: int = 0,
         accessor: str = "",
     ) -> Written:
-        """Register an admitted job if its JobModifyIndex is *expected*; None: whatever it is."""
+        """Register an admitted job if its JobModifyIndex is *expected*; None: whatever it is.
+
+        *version* is what the job says of itself, as one does that was read, edited and sent back:
+        its number is not taken twice, and what was submitted with it counts for a register that
+        submits nothing.
+        """
         core = self._core
         key: JobKey = (spec.document["Namespace"], spec.document["ID"])
         existing = core.tables.jobs.get(key)
@@ -58,13 +64,15 @@ class Jobs:
         warned = self.warnings(spec)
         if existing and existing.spec is spec and existing.stop == stop:
             return replace(self._evaluate_again(existing), warnings=warned)
+        if submission is None and (kept := self.version(key, version)):
+            submission = kept.submission
         with core.store.write("JobRegistered") as entry:
             job = Job(
                 namespace=key[0],
                 id=key[1],
                 spec=spec,
                 stop=stop,
-                version=existing.version + 1 if existing else 0,
+                version=max(version, existing.version + 1) if existing else version,
                 create_index=existing.create_index if existing else entry.index,
                 modify_index=entry.index,
                 job_modify_index=entry.index,
@@ -100,7 +108,6 @@ class Jobs:
                     version=job.version + 1,
                     modify_index=entry.index,
                     job_modify_index=entry.index,
-                    submission=None,
                 )
                 core.entries.put_job(core.tables, entry, stopped, version=True)
             entry.split()

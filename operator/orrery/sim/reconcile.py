@@ -137,6 +137,8 @@ def reconcile_group(situation: Situation, group: dict[str, Any]) -> GroupPlan:
         plan.updates["Ignore"] += len(destructive)
     else:
         limit = len(destructive) if not rolling else 0 if failed else update["MaxParallel"]
+        if rolling:
+            limit -= missing  # What is new goes first, and is in motion, too.
         if rolling and current:
             limit -= sum(a.deployment_id == current.id and not a.healthy for a in kept)
         _replace(plan, destructive, max(0, limit))

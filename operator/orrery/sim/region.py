@@ -203,7 +203,11 @@ class SimulatedRegion:
         submission = Submission(source, "json") if source else None
         spec = self.jobs.admit(job)
         self.jobs.register(
-            spec, stop=bool(job.get("Stop")), expected=expected, submission=submission
+            spec,
+            stop=bool(job.get("Stop")),
+            expected=expected,
+            submission=submission,
+            version=job.get("Version") or 0,
         )
         return self.core.tables.jobs[spec.document["Namespace"], spec.document["ID"]]
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -269,3 +270,39 @@ async def test_a_lane_shows_its_depth_and_its_breaker_while_it_lives() -> None:
     assert 'orrery_queue_depth{lane="fra"} 5.0' in page
     assert 'orrery_breaker_open{lane="fra"} 1.0' in page
     assert 'lane="fra"' not in telemetry.page().decode()
+
+
+class BusyClock(LoopClock):
+    """A clock that also moves while passes compute."""
+
+    def __init__(self) -> None:
+        self.computed = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.computed
+
+
+async def test_passes_that_wait_for_nothing_let_everybody_else_have_their_turn() -> None:
+    clock = BusyClock()
+    turns: list[int] = []
+    passes = 0
+
+    async def compute(_: str) -> Result:
+        nonlocal passes
+        passes += 1
+        clock.computed += 0.004
+        return Done()
+
+    async def somebody_else() -> None:
+        while passes < 100:
+            turns.append(passes)
+            await asyncio.sleep(0)
+
+    lane: Lane[str] = Lane("sweep", compute, clock=clock, workers=4, random=Random(0))
+    for number in range(100):
+        lane.add(f"key-{number}", priority=Priority.RESYNC)
+    lane.start()
+    await somebody_else()
+    await lane.stop()
+    waits = [after - before for before, after in pairwise([*turns, passes])]
+    assert max(waits) <= 3 + 4, "three fill a turn, and each worker may just have begun one more"

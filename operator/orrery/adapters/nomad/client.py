@@ -99,6 +99,8 @@ class NomadClient:
             connect_timeout=self._limits.connect_timeout,
         )
         self._streams: set[EventStream] = set()
+        self._namespaces: frozenset[str] | None = None
+        """As last listed: what others made since is in no stream that is open."""
 
     def __repr__(self) -> str:
         return f"NomadClient({self._endpoint!r})"
@@ -201,7 +203,11 @@ class NomadClient:
     async def list_namespaces(self) -> frozenset[str]:
         """List the names of the Nomad namespaces."""
         call = Call("list namespaces")
-        return await self._read(call, collection("/v1/namespaces"), translate.namespaces)
+        found = await self._read(call, collection("/v1/namespaces"), translate.namespaces)
+        if self._namespaces is not None and not found <= self._namespaces:
+            self._follow_anew()
+        self._namespaces = found
+        return found
 
     async def create_namespace(self, name: str, description: str) -> None:
         """Create a namespace; needs a management token. Creating it again changes nothing.
@@ -209,13 +215,12 @@ class NomadClient:
         Nomad would overwrite what people set on an existing one, so it is looked for first.
         """
         call = Call(f'read namespace "{name}"')
-        if await self._find(call, namespace_path(name), translate.namespace):
-            return
-        call = Call(f'create namespace "{name}"', writes=True)
-        body = {"Name": name, "Description": description}
-        await self._write(call, "POST", collection("/v1/namespace"), body)
-        for stream in self._streams:
-            stream.reopen()
+        if not await self._find(call, namespace_path(name), translate.namespace):
+            call = Call(f'create namespace "{name}"', writes=True)
+            body = {"Name": name, "Description": description}
+            await self._write(call, "POST", collection("/v1/namespace"), body)
+        self._namespaces = (self._namespaces or frozenset()) | {name}
+        self._follow_anew()
 
     async def read_variable(self, namespace: str, path: str) -> Variable | None:
         """Read a variable, None when it does not exist."""
@@ -266,6 +271,11 @@ class NomadClient:
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
+
+    def _follow_anew(self) -> None:
+        """Have the event streams opened again: a namespace is new."""
+        for stream in self._streams:
+            stream.reopen()
 
     async def _index(self) -> int:
         call = Call("list jobs")
