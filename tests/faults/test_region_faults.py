@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.faults.faults import FAULTS, Begun, Fault
-from tests.faults.planet import FaultPlanet, a_shop, fault_planet
+from tests.faults.planet import FULL, FaultPlanet, a_shop, fault_planet
 from tests.faults.process import OperatorProcess
 from tests.lab.faultproxy_journal import Entry, Match
 from tests.lab.planet import is_ready
@@ -153,6 +153,9 @@ async def test_a_fault_of_one_region_is_its_own(fault: str, cases: Mapping[str, 
     assert case.blind_writes == []
 
 
+@pytest.mark.skipif(
+    not FULL, reason="it compares times, which a busy machine spoils: make test-faults"
+)
 async def test_one_bad_region_in_ten_costs_the_others_nothing(
     planet: FaultPlanet, operator: OperatorProcess
 ) -> None:

@@ -94,8 +94,11 @@ def reset(writer: asyncio.StreamWriter) -> None:
 
     A transport that is merely closed says good-bye first, and may wait for it.
     """
-    raw = writer.get_extra_info("socket")
+    transport: asyncio.WriteTransport | None = writer.transport
+    if transport is None:
+        return  # It was cut during its TLS handshake: asyncio leaves the writer without one.
+    raw = transport.get_extra_info("socket")
     if raw is not None:
         with contextlib.suppress(OSError):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    writer.transport.abort()
+    transport.abort()

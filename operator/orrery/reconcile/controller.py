@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 _DEPLOYMENT_WORKERS = 8
 _REGION_WORKERS = 16
+SURVEY_WITHIN = 15.0
+"""Seconds after the start at which deployments are looked at, though a region is still silent."""
+
 WATCH_LAG = 60.0
 """Seconds after which the watch has told of a write, if it ever will."""
 
@@ -73,6 +76,9 @@ class Controller:
         """Regions that have been found open, or not, since the start."""
         self._emitting: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.Task[None] | None = None
+        self._survey: asyncio.Task[None] | None = None
+        self._surveyed = False
+        """Whether all deployments have been looked at, or are about to be."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Gets the exception of a bug that ended a part of the controller."""
         self._deployments = DeploymentReconciler(
@@ -97,7 +103,7 @@ class Controller:
             inventory=self._inventory,
             writer=self._writer,
             make_actor=self._make_actor,
-            fleet_changed=lambda: self._consider_all(Kind.GLOBAL_DEPLOYMENT),
+            fleet_changed=self._fleet_changed,
             deployment_changed=self._deployment_changed,
             install=config.install,
             clock=clock,
@@ -143,7 +149,9 @@ class Controller:
         self._region_lane.start()
         self._deployment_lane.start()
         self._consider_all(Kind.REGION)
-        self._consider_all(Kind.GLOBAL_DEPLOYMENT)
+        self._consider_what_changed()
+        self._survey = asyncio.create_task(self._survey_at_last(), name="survey")
+        self._survey_when_ready()
         self._sweep = asyncio.create_task(
             every(self._config.resync_seconds, self.resync, clock=self._clock, random=self._random),
             name="sweep",
@@ -152,9 +160,10 @@ class Controller:
     async def stop(self) -> None:
         """Stop working: let the calls in flight end, keep the notes."""
         self._running = False
-        if self._sweep is not None:
-            self._sweep.cancel()
-            await asyncio.gather(self._sweep, return_exceptions=True)
+        timers = [task for task in (self._sweep, self._survey) if task is not None]
+        for task in timers:
+            task.cancel()
+        await asyncio.gather(*timers, return_exceptions=True)
         await asyncio.gather(self._deployment_lane.stop(), self._region_lane.stop())
         actors = [member.actor for _, member in self._fleet.members() if member.actor]
         await asyncio.gather(*(actor.stop() for actor in actors))
@@ -195,6 +204,7 @@ class Controller:
         if member is None or not member.is_open or region in self._heard:
             keys.update(self._fleet.deployments_in(region))  # Else all is as was told before.
         self._heard.add(region)
+        self._survey_when_ready()
         for key in sorted(keys):
             self._deployment_lane.add(key, priority=Priority.RESYNC)
 
@@ -217,6 +227,35 @@ class Controller:
         log.critical("a part of the controller ended: this is a bug", exc_info=error)
         if not self.failed.done():
             self.failed.set_exception(error)
+
+    def _fleet_changed(self) -> None:
+        """Look at all deployments again: others may be placed now."""
+        if self._surveyed:
+            self._consider_all(Kind.GLOBAL_DEPLOYMENT)
+        else:
+            self._survey_when_ready()
+
+    def _consider_what_changed(self) -> None:
+        """Look at once at what users changed while no operator led; they may be waiting."""
+        for key in self._inventory.keys(Kind.GLOBAL_DEPLOYMENT):
+            body = self._inventory.get(key)
+            assert body is not None
+            told = (body.get("status") or {}).get("observedGeneration")
+            metadata = body["metadata"]
+            if told != metadata.get("generation") or metadata.get("deletionTimestamp"):
+                self._deployment_lane.add(key, priority=Priority.RESYNC)
+
+    def _survey_when_ready(self) -> None:
+        """Look at every deployment once all regions are heard of, not once for each of them."""
+        if not self._surveyed and self.ready:
+            self._surveyed = True
+            self._consider_all(Kind.GLOBAL_DEPLOYMENT)
+
+    async def _survey_at_last(self) -> None:
+        await self._clock.sleep(SURVEY_WITHIN)
+        if not self._surveyed:
+            self._surveyed = True
+            self._consider_all(Kind.GLOBAL_DEPLOYMENT)
 
     async def _list(self, kind: Kind) -> list[Key]:
         mark = self._inventory.mark()

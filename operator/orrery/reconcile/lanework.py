@@ -26,6 +26,9 @@ UNDER_WAY = frozenset({"Updating", "Degraded"})
 LOOK_AGAIN = 30.0
 """Seconds after which a job that is under way is looked at, should no event come."""
 
+FIRST_LOOK = 2.0
+"""The same for one that was just registered."""
+
 
 LEFTOVERS = -1
 """Stands for secrets that are not yet exactly the wanted ones."""
@@ -95,7 +98,9 @@ class LaneWork:
                 "DriftRepaired",
                 f"{this.region}: undid a change that somebody made there: {found}",
             )
-        return Again(LOOK_AGAIN) if after is not None and after.phase in UNDER_WAY else Done()
+        if after is None or after.phase not in UNDER_WAY:
+            return Done()
+        return Again(FIRST_LOOK if this.registered else LOOK_AGAIN)
 
     def _finish(self, member: Member, this: Pass) -> None:
         """Take the work off the list, unless newer work came meanwhile."""

@@ -54,10 +54,21 @@ class Pass:
     leftovers: bool = False
     """Whether the job's variable holds items that only older versions of the job read."""
     job: Job | None = None
+    registered: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing was ever tried, listed or told of this job: there is nothing to read."""
+        unknown = not self.state.digest and not self.state.index and not self.had_secrets
+        untold = self.view.listed and self.view.seen(self.key) is None
+        return unknown and untold and self.key not in self.view.tried
 
 
 async def converge(this: Pass) -> RegionalState | None:
-    """Write what the assignment asks for, if anything; then observe. None: nothing is left."""
+    """Write what the assignment asks for, if anything; else observe. None: nothing is left.
+
+    A job that was just registered has done nothing yet: its events tell when to look.
+    """
     assignment = this.assignment
     if assignment is None:
         return await observe(this)
@@ -65,7 +76,8 @@ async def converge(this: Pass) -> RegionalState | None:
         return await remove(this)
     for phase in (ensure_namespace, read_job, write_secrets, write_job):
         await phase(this)
-    return this.state if this.state.reason is Reason.FOREIGN_JOB else await observe(this)
+    told = this.registered or this.state.reason is Reason.FOREIGN_JOB
+    return this.state if told else await observe(this)
 
 
 async def ensure_namespace(this: Pass) -> None:
@@ -83,7 +95,13 @@ async def ensure_namespace(this: Pass) -> None:
 
 
 async def read_job(this: Pass) -> None:
-    """Read the job as it is: a write is never decided on a list or an event."""
+    """Read the job as it is: a write is never decided on a list or an event.
+
+    But for the first one: should there be a job all the same, that write is refused, and the next
+    pass reads. Secrets are written before the job, and never for somebody else's.
+    """
+    if this.is_first and not _assigned(this).secrets:
+        return
     this.job = await this.nomad.read_job(this.namespace, this.key.name)
 
 
@@ -272,6 +290,7 @@ async def _register(this: Pass, assignment: Assignment, expected_index: int) -> 
     """
     assert assignment.document is not None
     this.state = replace(this.state, phase="Updating", digest=assignment.digest, index=0)
+    this.view.tried.add(this.key)
     await this.nomad.register_job(
         assignment.document,
         expected_index=expected_index,
@@ -280,8 +299,11 @@ async def _register(this: Pass, assignment: Assignment, expected_index: int) -> 
     job = await this.nomad.read_job(this.namespace, this.key.name)
     if job is None or differences(assignment.document, job.document):
         raise Conflict("JobChanged", "the job is another one just after its register")
-    this.job = job
+    this.job, this.registered = job, True
+    this.view.tried.discard(this.key)
     this.state = _taken(this.state, assignment, job.job_modify_index)
+    running = _last_running(this)
+    this.view.note(this.key, job, running=running)
 
 
 async def _delete_variable(this: Pass) -> None:

@@ -25,6 +25,8 @@ class RegionView:
     """Whether a namespace may exist that is not listed: its creation had no known outcome."""
     creating_namespace: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One creation at a time: many jobs of a new tenant arrive together."""
+    tried: set[Key] = field(default_factory=set)
+    """Jobs whose last register failed, for whatever reason: they are read before the next."""
     index: int = 0
     listed: bool = False
     _jobs: dict[Key, Seen] = field(default_factory=dict)
