@@ -11,7 +11,6 @@ By default most jobs have no instance, since each costs the machine what Nomad's
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -25,7 +24,7 @@ from tests.faults.planet import CONTINENT, HUB, FaultPlanet, fault_planet
 from tests.lab.faultproxy import Door
 from tests.lab.faultproxy_journal import Entry
 from tests.lab.hub import running_hub
-from tests.lab.nomad import NomadAgent
+from tests.lab.nomad import NomadAgent, running_agents
 from tests.lab.planet import is_ready
 from tests.lab.polling import until, until_blocking
 from tests.lab.sleepers import AGENT, Seen, a_sleeper, all_is_over, look, sleeper_class
@@ -75,14 +74,8 @@ def agents(
 ) -> Iterator[Sequence[NomadAgent]]:
     """Run a real Nomad per region, beside every hub of these tests."""
     folder = tmp_path_factory.mktemp("regions")
-    made = [NomadAgent(str(nomad_binary), folder / r, config=AGENT, region=r) for r in REGIONS]
-    try:
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(NomadAgent.start, made))
-        yield made
-    finally:
-        for agent in made:
-            agent.stop()
+    with running_agents(nomad_binary, folder, REGIONS, config=AGENT) as running:
+        yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

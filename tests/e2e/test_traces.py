@@ -6,13 +6,12 @@ That is what makes thousands of plans count that are only tried on simulated reg
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from tests.faults.planet import FaultPlanet, fault_planet
-from tests.lab.nomad import NomadAgent
+from tests.lab.nomad import NomadAgent, running_agents
 from tests.lab.polling import until
 from tests.lab.sleepers import AGENT, NAMESPACE, TENANT, a_sleeper, all_is_over, sleeper_class
 from tests.lab.traces import Recorder, Replay, Step, unknown
@@ -45,14 +44,8 @@ def agents(
     nomad_binary: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Sequence[NomadAgent]]:
     folder = tmp_path_factory.mktemp("regions")
-    made = [NomadAgent(str(nomad_binary), folder / r, config=AGENT, region=r) for r in REGIONS]
-    try:
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(NomadAgent.start, made))
-        yield made
-    finally:
-        for agent in made:
-            agent.stop()
+    with running_agents(nomad_binary, folder, REGIONS, config=AGENT) as running:
+        yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

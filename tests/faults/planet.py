@@ -46,6 +46,8 @@ TOKEN: Final = "c0ffee00-0000-4000-8000-00000000fa17"
 NAMESPACE: Final = "default"
 TENANT: Final = "orrery-default"
 CONTINENT: Final = "eu"
+FRA: Final = "fra"
+WAS: Final = "was"
 
 STOPS_ALLOWED: Final = {"orrery.dev/allow-stops-until": "2099-01-01T00:00:00Z"}
 """Tests stop more jobs in a short time than people do."""

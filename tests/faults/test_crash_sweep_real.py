@@ -5,17 +5,15 @@ number of updates of each object. ``tests/world/crashes`` tries far more plans, 
 """
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 import pytest_asyncio
 from tests.faults.planet import TENANT, FaultPlanet, fault_planet
 from tests.faults.sweep import REGIONS, STEPS, Sweep, ask
-from tests.lab.nomad import NomadAgent
+from tests.lab.nomad import running_agents
 from tests.lab.requirements import require_nomad
 from tests.world.crashes.plans import tried
 
@@ -72,25 +70,12 @@ async def sweep(kind: NomadKind, tmp_path_factory: pytest.TempPathFactory) -> As
         async with fault_planet(directory, REGIONS) as planet, sweeping(planet) as sweep:
             yield sweep
         return
-    with agents(require_nomad(), directory) as running:
+    with running_agents(require_nomad(), directory, REGIONS, config=AGENT) as running:
         async with fault_planet(directory, [], containers=False) as planet:
             for agent in running:
                 await planet.connect(agent.region, agent.address, token=agent.token)
             async with sweeping(planet) as sweep:
                 yield sweep
-
-
-@contextmanager
-def agents(binary: Path, directory: Path) -> Iterator[Sequence[NomadAgent]]:
-    """Run a real Nomad per region, whose instances are small processes."""
-    made = [NomadAgent(str(binary), directory / r, config=AGENT, region=r) for r in REGIONS]
-    try:
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(NomadAgent.start, made))
-        yield made
-    finally:
-        for agent in made:
-            agent.stop()
 
 
 @asynccontextmanager

@@ -4,20 +4,22 @@ import asyncio
 import itertools
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from tests.faults.planet import FULL, HUB, FaultPlanet, a_shop, fault_planet
+from tests.faults.planet import FRA, FULL, HUB, WAS, FaultPlanet, a_shop
 from tests.lab import faultproxy_actions as do
 from tests.lab.faultproxy_journal import Entry, Match
 from tests.lab.polling import until
 
-pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("lifted"),
+]
 
-FRA, WAS = "fra", "was"
 OTHER_WAY = "hub-b"
 """The same hub, as the second operator reaches it."""
 
@@ -30,20 +32,6 @@ SETTLED = 5.0
 """Seconds in which two operators that disagree would show it."""
 
 ALONE = ("--no-leader-election",)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def planet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultPlanet]:
-    async with fault_planet(tmp_path_factory.mktemp("planet"), [FRA, WAS]) as planet:
-        yield planet
-
-
-@pytest.fixture(autouse=True)
-async def lifted(planet: FaultPlanet) -> AsyncIterator[None]:
-    """Begin the journal anew, and leave no fault to the next test."""
-    planet.proxy.journal.begin()
-    yield
-    planet.proxy.lift()
 
 
 async def test_hundreds_of_objects_at_once_are_a_crowd_and_no_flood(planet: FaultPlanet) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
-from tests.faults.planet import TENANT, FaultPlanet, a_shop, fault_planet
+from tests.faults.planet import FRA, TENANT, WAS, FaultPlanet, a_shop, fault_planet
 from tests.faults.process import OperatorProcess
 from tests.lab.faultproxy_journal import Entry, Match
 from tests.lab.planet import condition
@@ -19,7 +19,6 @@ from orrery.ports import Document
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module")]
 
-FRA, WAS = "fra", "was"
 RTT = 0.1
 BOUND = RTT + 1.0
 BUSY = 3.0

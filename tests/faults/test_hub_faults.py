@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.faults.planet import FULL, HUB, FaultPlanet, a_shop, fault_planet
+from tests.faults.planet import FRA, FULL, HUB, WAS, FaultPlanet, a_shop
 from tests.faults.process import OperatorProcess
 from tests.lab import faultproxy_actions as do
 from tests.lab.faultproxy import Door
@@ -15,9 +15,12 @@ from tests.lab.faultproxy_journal import Match
 from tests.lab.planet import condition, is_ready
 from tests.lab.polling import until
 
-pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("lifted"),
+]
 
-FRA, WAS = "fra", "was"
 SWEEP = 3.0
 """Seconds between two sweeps of an operator that makes them often, give or take a fifth."""
 
@@ -37,12 +40,6 @@ Break = Callable[[FaultPlanet], Coroutine[Any, Any, None]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def planet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultPlanet]:
-    async with fault_planet(tmp_path_factory.mktemp("planet"), [FRA, WAS]) as planet:
-        yield planet
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def operator(
     request: pytest.FixtureRequest, planet: FaultPlanet
 ) -> AsyncIterator[OperatorProcess]:
@@ -50,14 +47,6 @@ async def operator(
     options = ("--no-leader-election", "--resync-seconds", request.param)
     async with planet.operator(*options) as operator:
         yield operator
-
-
-@pytest.fixture(autouse=True)
-async def lifted(planet: FaultPlanet) -> AsyncIterator[None]:
-    """Begin the journal anew, and leave no fault to the next test."""
-    planet.proxy.journal.begin()
-    yield
-    planet.proxy.lift()
 
 
 def error_event(code: int) -> dict[str, Any]:

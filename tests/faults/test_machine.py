@@ -1,15 +1,13 @@
 """What may be wrong with a machine: its clock jumps, its disk is full."""
 
 import subprocess
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
-import pytest_asyncio
 from tests.faults import wall_clock
-from tests.faults.planet import FaultPlanet, a_shop, fault_planet
+from tests.faults.planet import FRA, WAS, FaultPlanet, a_shop
 from tests.faults.process import start_operator
 from tests.lab import faultproxy_actions as do
 from tests.lab.faultproxy_journal import Match
@@ -18,9 +16,12 @@ from tests.lab.polling import until
 
 from orrery.ports import Document
 
-pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.usefixtures("lifted"),
+]
 
-FRA, WAS = "fra", "was"
 SECOND = {"image": "registry.example/shop:2"}
 ONCE = {f"{FRA} register": 1, f"{WAS} register": 1}
 MINUTES = 60.0
@@ -29,20 +30,6 @@ FULL_DISK = Path("/dev/full")
 
 ALARM = "/v3/maintenance/alarm"
 """Where etcd is told that its space is used up, as it tells itself when it is."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def planet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultPlanet]:
-    async with fault_planet(tmp_path_factory.mktemp("planet"), [FRA, WAS]) as planet:
-        yield planet
-
-
-@pytest.fixture(autouse=True)
-async def lifted(planet: FaultPlanet) -> AsyncIterator[None]:
-    """Begin the journal anew, and leave no fault to the next test."""
-    planet.proxy.journal.begin()
-    yield
-    planet.proxy.lift()
 
 
 async def test_a_wall_clock_that_jumps_changes_nothing(planet: FaultPlanet) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from tests.faults.planet import NAMESPACE, FaultPlanet, a_shop, fault_planet
+from tests.faults.planet import FRA, NAMESPACE, WAS, FaultPlanet, a_shop
 from tests.faults.process import OperatorProcess
 from tests.lab import faultproxy_actions as do
 from tests.lab.faultproxy import Door
@@ -16,19 +16,12 @@ from orrery.ports import Document
 
 pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module")]
 
-FRA, WAS = "fra", "was"
 SECOND = {"image": "registry.example/shop:2"}
 SWEEP = 3.0
 """Seconds between two full lists of a region, give or take a fifth."""
 
 following = pytest.mark.parametrize("operator", ["600"], indirect=True, ids=["following"])
 sweeping = pytest.mark.parametrize("operator", [f"{SWEEP:g}"], indirect=True, ids=["sweeping"])
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def planet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[FaultPlanet]:
-    async with fault_planet(tmp_path_factory.mktemp("planet"), [FRA, WAS]) as planet:
-        yield planet
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -7,6 +7,9 @@ import subprocess
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -183,3 +186,18 @@ def _task_ports() -> dict[str, int]:
     """
     first = _FIRST_TASK_PORT + reserve_port() % _SLICES * _TASK_PORTS
     return {"min_dynamic_port": first, "max_dynamic_port": first + _TASK_PORTS - 1}
+
+
+@contextmanager
+def running_agents(
+    binary: Path, folder: Path, regions: Sequence[str], *, config: dict[str, Any]
+) -> Iterator[Sequence[NomadAgent]]:
+    """Run an agent per region, all with the same *config*; they start side by side."""
+    made = [NomadAgent(str(binary), folder / r, config=config, region=r) for r in regions]
+    try:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(NomadAgent.start, made))
+        yield made
+    finally:
+        for agent in made:
+            agent.stop()

@@ -6,7 +6,7 @@ that is, while this process leads.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -16,7 +16,7 @@ from orrery.engine.queue import Priority
 from orrery.engine.result import Result
 from orrery.engine.sweep import every
 from orrery.errors import NotYet, OrreryError, Unreachable
-from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind, NomadFactory
+from orrery.ports import Clock, Credentials, Document, Hub, HubEvent, Key, Kind, NomadFactory
 from orrery.reconcile.actor import Pace, RegionActor
 from orrery.reconcile.deletion import Deletion
 from orrery.reconcile.fleet import Fleet
@@ -143,13 +143,17 @@ class Controller:
         """Begin to work: list everything once, connect to the regions, then follow."""
         self._writer.forget_all()
         self._running = True
+        waiting: list[Key] = []
         for kind in Kind:
-            await self._list(kind)
+            listed, _ = await self._list(kind)
+            if kind is Kind.GLOBAL_DEPLOYMENT:
+                waiting = [key_of(kind, body) for body in listed if _is_waiting(body)]
         self._regions.take_stock()
         self._region_lane.start()
         self._deployment_lane.start()
         self._consider_all(Kind.REGION)
-        self._consider_what_changed()
+        for key in waiting:
+            self._deployment_lane.add(key, priority=Priority.RESYNC)
         self._survey = asyncio.create_task(self._survey_at_last(), name="survey")
         self._survey_when_ready()
         self._sweep = asyncio.create_task(
@@ -176,7 +180,8 @@ class Controller:
         """
         try:
             for kind in Kind:
-                for key in await self._list(kind):
+                _, changed = await self._list(kind)
+                for key in changed:
                     self._consider(key, Priority.RESYNC)
             self._writer.forget_older(WATCH_LAG)
             self._secrets.forget_old()
@@ -235,31 +240,25 @@ class Controller:
         else:
             self._survey_when_ready()
 
-    def _consider_what_changed(self) -> None:
-        """Look at once at what users changed while no operator led; they may be waiting."""
-        for key in self._inventory.keys(Kind.GLOBAL_DEPLOYMENT):
-            body = self._inventory.get(key)
-            assert body is not None
-            told = (body.get("status") or {}).get("observedGeneration")
-            metadata = body["metadata"]
-            if told != metadata.get("generation") or metadata.get("deletionTimestamp"):
-                self._deployment_lane.add(key, priority=Priority.RESYNC)
-
     def _survey_when_ready(self) -> None:
         """Look at every deployment once all regions are heard of, not once for each of them."""
-        if not self._surveyed and self.ready:
-            self._surveyed = True
-            self._consider_all(Kind.GLOBAL_DEPLOYMENT)
+        if self.ready:
+            self._survey_once()
 
     async def _survey_at_last(self) -> None:
         await self._clock.sleep(SURVEY_WITHIN)
+        self._survey_once()
+
+    def _survey_once(self) -> None:
         if not self._surveyed:
             self._surveyed = True
             self._consider_all(Kind.GLOBAL_DEPLOYMENT)
 
-    async def _list(self, kind: Kind) -> list[Key]:
+    async def _list(self, kind: Kind) -> tuple[Sequence[Document], list[Key]]:
+        """Take a full list as the truth; return it, and the keys that changed or are gone."""
         mark = self._inventory.mark()
-        return self._inventory.replace_all(kind, await self._hub.list(kind), since=mark)
+        listed = await self._hub.list(kind)
+        return listed, self._inventory.replace_all(kind, listed, since=mark)
 
     def _consider(self, key: Key, priority: Priority) -> None:
         """Queue what a changed object concerns; a continent or class concerns its regions."""
@@ -357,3 +356,10 @@ class Controller:
         task = asyncio.get_running_loop().create_task(self._hub.emit_event(event))
         self._emitting.add(task)
         task.add_done_callback(self._emitting.discard)
+
+
+def _is_waiting(deployment: Document) -> bool:
+    """Tell whether a user changed it while no operator led, and may be waiting."""
+    metadata = deployment["metadata"]
+    told = (deployment.get("status") or {}).get("observedGeneration")
+    return bool(told != metadata.get("generation") or metadata.get("deletionTimestamp"))

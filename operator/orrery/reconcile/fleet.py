@@ -146,10 +146,6 @@ class Fleet:
         """Iterate over the regions, sorted by name."""
         return iter(sorted(self._members.items()))
 
-    def _changed(self) -> None:
-        self.revision += 1
-        self._candidates = None
-
     def candidates(self) -> Sequence[RegionCandidate]:
         """List what placement may choose from: every Region object, open or not."""
         if self._candidates is None:
@@ -276,6 +272,10 @@ class Fleet:
             member.assignments.pop(key, None)
             member.held.discard(key)
             member.held_stops.discard(key)
+
+    def _changed(self) -> None:
+        self.revision += 1
+        self._candidates = None
 
 
 def _decisive(region: Region) -> tuple[object, ...]:

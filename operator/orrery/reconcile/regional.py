@@ -302,8 +302,7 @@ async def _register(this: Pass, assignment: Assignment, expected_index: int) -> 
     this.job, this.registered = job, True
     this.view.tried.discard(this.key)
     this.state = _taken(this.state, assignment, job.job_modify_index)
-    running = _last_running(this)
-    this.view.note(this.key, job, running=running)
+    this.view.note(this.key, job, running=_last_running(this))
 
 
 async def _delete_variable(this: Pass) -> None:
