@@ -1,7 +1,9 @@
 """The fault proxy itself: a fault that does not happen would make every test green."""
 
 import asyncio
+import gc
 import ssl
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -217,3 +219,18 @@ async def test_the_end_of_a_client_is_noticed_behind_the_proxy(lab: Lab) -> None
         assert len(lab.proxy.streams) == 1
 
     await until(lambda: not lab.proxy.streams)
+
+
+async def test_a_handshake_may_be_cut(lab: Lab) -> None:
+    """asyncio's own writer would fail when it is collected, in some later test."""
+    target = lab.proxy.targets["server"]
+    _, writer = await asyncio.open_connection("127.0.0.1", target.port)
+    await until(lambda: target.open)
+
+    await lab.proxy.turn("server", Door.REFUSED)
+    await until(lambda: not target.open)
+    with warnings.catch_warnings(record=True) as unraisable:
+        gc.collect()
+    writer.close()
+
+    assert not unraisable

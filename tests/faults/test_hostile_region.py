@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.asyncio(loop_scope="module")]
 WELL = "well"
 HERE = "127.0.0.1"
 MIB = 1024 * 1024
+PIECE = b" " * (64 * 1024)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 HELD = 14.0
 """Seconds below which nobody has waited for a region that hangs, however busy the machine is."""
@@ -68,11 +69,14 @@ def token_of(region: str) -> str:
 
 
 async def flood(request: Request, writer: asyncio.StreamWriter) -> None:
-    """Answer with a gigabyte."""
+    """Answer with a gigabyte, and let the others be served meanwhile."""
     writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
-    for _ in range(1024):
-        writer.write(b"100000\r\n" + b" " * MIB + b"\r\n")
+    for _ in range(1024 * MIB // len(PIECE)):
+        if writer.is_closing():
+            return  # asyncio would go on taking what nobody will read.
+        writer.write(b"%x\r\n%b\r\n" % (len(PIECE), PIECE))
         await writer.drain()
+        await asyncio.sleep(0)
 
 
 async def hang(request: Request, writer: asyncio.StreamWriter) -> None:

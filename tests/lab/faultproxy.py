@@ -22,7 +22,7 @@ from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 from tests.lab.faultproxy_journal import Entry, Journal, Match
-from tests.lab.faultproxy_parts import Cut, Door, Lines, Stream, Target, reset
+from tests.lab.faultproxy_parts import Cut, Door, Lines, Stream, Target, reset, start_tls
 from tests.lab.faultproxy_wire import (
     LONGEST_LINE,
     Headers,
@@ -320,7 +320,7 @@ class FaultProxy:
         await target.until_heard()
         if target.front is not None:
             # At once: what arrives before would be lost.
-            await writer.start_tls(target.front)
+            await start_tls(writer, target.front)
         client = Client(target, writer)
         try:
             while request := await read_request(reader):

@@ -89,16 +89,26 @@ class Target:
             raise Cut
 
 
+async def start_tls(writer: asyncio.StreamWriter, context: ssl.SSLContext) -> None:
+    """Go on in TLS; raises `Cut` when the connection ends during the handshake.
+
+    asyncio then leaves the writer without a transport, and it fails when it is collected.
+    """
+    plain = writer.transport
+    try:
+        await writer.start_tls(context)
+    except AttributeError as error:
+        writer._transport = plain  # type: ignore[attr-defined]
+        raise Cut from error
+
+
 def reset(writer: asyncio.StreamWriter) -> None:
     """Reset a connection: its other side hears of it at once, and gets nothing that is on its way.
 
     A transport that is merely closed says good-bye first, and may wait for it.
     """
-    transport: asyncio.WriteTransport | None = writer.transport
-    if transport is None:
-        return  # It was cut during its TLS handshake: asyncio leaves the writer without one.
-    raw = transport.get_extra_info("socket")
+    raw = writer.transport.get_extra_info("socket")
     if raw is not None:
         with contextlib.suppress(OSError):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    transport.abort()
+    writer.transport.abort()
