@@ -7,11 +7,13 @@ write may have happened. Nothing else escapes an adapter.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
 
 Document = Mapping[str, Any]
 """A JSON object as it stands on the wire."""
@@ -195,6 +197,8 @@ class RegionEvent:
     namespace: str
     job_id: str
     job_modify_index: int | None = None
+    is_progress: bool = False
+    """Whether it tells of an instance or a rollout that goes its way: no end, good or bad, yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,8 +312,8 @@ class Hub(Protocol):
     async def read(self, key: Key) -> Document | None:
         """Read one object fresh, None when it does not exist."""
 
-    async def list(self, kind: Kind) -> Sequence[Document]:
-        """List all objects of *kind* in all namespaces."""
+    async def list(self, kind: Kind, take: Callable[[Document], T]) -> Sequence[T]:
+        """Return what *take* makes of each object of *kind*, page by page: never all at once."""
 
     async def is_leaving(self, kind: Kind) -> bool:
         """Tell whether the definition of *kind* is being deleted, with all objects of it."""

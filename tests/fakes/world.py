@@ -101,9 +101,11 @@ class World:
             nomad.writes.clear()
 
     async def restart_operator(self) -> None:
-        """End the operator and start another one, which knows nothing."""
+        """End the operator and start another one, which knows what its watch lists at first."""
         await self.controller.stop()
         self.controller = self.make_controller()
+        for key, body in list(self.hub.objects.items()):
+            self.controller.observe(key.kind, None, body)
         await self.controller.start()
 
     def sees(self, target: str, remote: Remote) -> Any:

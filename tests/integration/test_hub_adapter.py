@@ -78,7 +78,7 @@ async def test_a_list_spans_namespaces_and_pages(
     for number in range(5):
         created(rest, f"listed-{number}")
 
-    names = {found["metadata"]["name"] for found in await hub.list(Kind.GLOBAL_DEPLOYMENT)}
+    names = {found["metadata"]["name"] for found in await hub.list(Kind.GLOBAL_DEPLOYMENT, dict)}
 
     assert {f"listed-{number}" for number in range(5)} <= names
 
@@ -239,13 +239,13 @@ async def test_answers_become_errors_with_the_words_of_the_server(
     proxy.answer = (status, {"message": 'user "x" may not list regions'})
 
     with pytest.raises(error, match=r"GET .*/regions: user .x. may not list regions"):
-        await proxied.list(Kind.REGION)
+        await proxied.list(Kind.REGION, dict)
 
 
 async def test_a_busy_server_is_asked_again_when_it_says(proxied: KubeHub, proxy: HubProxy) -> None:
     proxy.answer, proxy.headers = (429, {"message": "too many requests"}), {"Retry-After": "1"}
     began = time.monotonic()
-    asking = asyncio.create_task(proxied.list(Kind.REGION))
+    asking = asyncio.create_task(proxied.list(Kind.REGION, dict))
     await until(lambda: proxy.requests)
     proxy.answer = None
 
@@ -272,7 +272,7 @@ async def test_a_hub_that_is_gone_is_unreachable(tmp_path: Path, proxy: HubProxy
 
     async with HubConnection(HubSource(str(path))) as connection:
         with pytest.raises(Unreachable, match=r"127\.0\.0\.1"):
-            await a_hub(connection, Telemetry()).list(Kind.REGION)
+            await a_hub(connection, Telemetry()).list(Kind.REGION, dict)
 
 
 async def test_a_renewed_token_is_read_when_the_old_one_is_refused(
@@ -283,11 +283,11 @@ async def test_a_renewed_token_is_read_when_the_old_one_is_refused(
     source = HubSource(str(proxy.kubeconfig(tmp_path / "config", tokenFile=str(token))))
     async with HubConnection(source) as connection:
         hub = a_hub(connection, Telemetry())
-        await hub.list(Kind.REGION)
+        await hub.list(Kind.REGION, dict)
 
         token.write_text("new")
         proxy.known_token = "Bearer new"
-        await asyncio.gather(*(hub.list(Kind.REGION) for _ in range(10)))
+        await asyncio.gather(*(hub.list(Kind.REGION, dict) for _ in range(10)))
 
     assert proxy.tokens[0] == "Bearer old"
     assert proxy.tokens[-1] == "Bearer new"
@@ -300,7 +300,7 @@ async def test_a_token_that_stays_unknown_is_refused_after_one_more_try(
     source = HubSource(str(proxy.kubeconfig(tmp_path / "config", token="wrong")))
     async with HubConnection(source) as connection:
         with pytest.raises(Refused, match="does not know our credentials"):
-            await a_hub(connection, Telemetry()).list(Kind.REGION)
+            await a_hub(connection, Telemetry()).list(Kind.REGION, dict)
 
     assert len(proxy.requests) == 2
 
@@ -317,7 +317,7 @@ async def test_an_exec_plugin_gives_the_token(proxy: HubProxy, tmp_path: Path) -
     source = HubSource(str(proxy.kubeconfig(tmp_path / "config", exec=command)))
 
     async with HubConnection(source) as connection:
-        await a_hub(connection, Telemetry()).list(Kind.REGION)
+        await a_hub(connection, Telemetry()).list(Kind.REGION, dict)
 
     assert proxy.tokens == ["Bearer from-plugin"]
 
@@ -330,7 +330,7 @@ async def test_a_context_is_chosen_by_name(proxy: HubProxy, tmp_path: Path) -> N
     path.write_text(yaml.safe_dump(document))
 
     async with HubConnection(HubSource(str(path), "wanted")) as connection:
-        await a_hub(connection, Telemetry()).list(Kind.REGION)
+        await a_hub(connection, Telemetry()).list(Kind.REGION, dict)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """What an operator and a real region said to each other, written down, and said again to another.
 
-Requests of a region pass one at a time, so a trace has one order. The event stream is left out: it
-is told by its own contract (``tests/contract/test_stream.py``), and says nothing that a read that
-follows it does not show.
+Requests of a region pass one at a time, so a trace has one order. What a region does by itself is
+in it only as far as reads show it, so a write waits until all that was written before is evaluated:
+else it would be chance, and in no trace, whether a job was evaluated before it was replaced.
+
+The event stream is left out: it is told by its own contract (``tests/contract/test_stream.py``),
+and says nothing that a read that follows it does not show.
 """
 
 import asyncio
@@ -14,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import aiohttp
 from tests.lab.faultproxy import Exchange, FaultProxy
 from tests.lab.faultproxy_journal import Match
+from tests.lab.polling import until
 from tests.lab.replies import Names, differences, known
 
 from orrery.sim import Machine, SimulatedRegion, Timing, serve
@@ -21,6 +25,8 @@ from orrery.sim import Machine, SimulatedRegion, Timing, serve
 FAITHFUL: Final = Timing(healthy=None, scale=1.0)
 HORIZON: Final = 300.0
 """Seconds of a region's own time after which a reply will not come any more."""
+
+_EVALUATIONS: Final = "/v1/evaluations?namespace=*"
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,10 @@ class Step:
     text: str = field(repr=False)
     at_rest: bool = False
     """Whether nothing was under way in the region before."""
+
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET"
 
     @property
     def path(self) -> str:
@@ -69,12 +79,22 @@ class Recorder:
     async def _act(self, exchange: Exchange) -> None:
         request = exchange.request
         async with self._turn:
+            if request.method != "GET":
+                await until(self._has_evaluated)
             reply = await exchange.forward()
             content = await reply.whole()
             text = content.decode()
             step = Step(request.method, request.target, request.document, reply.status, text)
             self.steps.append(step)
         await exchange.answer(reply.status, reply.headers, content)
+
+    async def _has_evaluated(self) -> bool:
+        """Tell whether nothing that was written is still to be evaluated."""
+        url = self.proxy.targets[self.region].upstream + _EVALUATIONS
+        async with aiohttp.ClientSession() as session:
+            status, text = await call(session, "GET", url, None, self.token)
+        assert status == 200, text
+        return all(row["Status"] != "pending" for row in json.loads(text))
 
 
 @dataclass
@@ -88,9 +108,11 @@ class Moment:
 class Replay:
     """Asks a simulated region what a real one was asked, at the pace of its own clock.
 
-    A write has to be answered at once as it was. A read may show what had not come about yet, so
-    time goes on, from one event of the region to the next, until it is answered as it was; it never
-    goes back, so what a read has shown is a lower limit for all that follow.
+    A write comes when all before it is evaluated, and has to be answered at once as it was. A read
+    may show what had not come about yet, so time goes on, from one event of the region to the
+    next, until it is answered as it was; it never goes back, so what a read has shown is a lower
+    limit for all that follow. Nobody else may do what is due: what came about between a reply and
+    the next event would be passed over.
     """
 
     steps: list[Step]
@@ -116,7 +138,10 @@ class Replay:
 
     async def run(self) -> list[str]:
         """Replay everything; return how the replies differ, from the first one that does."""
-        async with serve([self.region]) as served, aiohttp.ClientSession() as session:
+        async with (
+            serve([self.region], keep_time=False) as served,
+            aiohttp.ClientSession() as session,
+        ):
             address = served.address(self.region.name)
             for number, step in enumerate(self.steps):
                 unlike = await self._step(session, address, step)
@@ -130,15 +155,20 @@ class Replay:
         url = address + self._target(step)
         body = self.names.translated(step.body)
         end = self.moment.now + HORIZON
-        while step.at_rest and self._go_on(end):
+        while (step.at_rest or (step.writes and not self._has_evaluated())) and self._go_on(end):
             pass
         first: list[str] = []
         while True:
             status, text = await call(session, step.method, url, body, self.token)
             unlike = differences(step.path, (step.status, step.text), (status, text), self.names)
             first = first or unlike
-            if not unlike or step.method != "GET" or not self._go_on(end):
+            if not unlike or step.writes or not self._go_on(end):
                 return first if unlike else []
+
+    def _has_evaluated(self) -> bool:
+        """Tell whether nothing that was written is still to be evaluated."""
+        evaluations = self.region.core.tables.evaluations.values()
+        return all(evaluation.status != "pending" for evaluation in evaluations)
 
     def _go_on(self, end: float) -> bool:
         """Let the next thing happen in the region; False when there is none before *end*."""

@@ -1,7 +1,7 @@
 """What happens at the same time, or is told late: the last wish counts, and nothing is lost."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from tests.fakes.world import TENANT, World, a_world
 
 from orrery.adapters.memory import MemoryNomad
 from orrery.errors import Refused
-from orrery.ports import Kind
+from orrery.ports import Document, Kind
 
 pytestmark = pytest.mark.looptime(noop_cycles=0)
 
@@ -47,8 +47,8 @@ def slow_list(world: World, kind: Kind, seconds: float) -> None:
     """Let a list show the hub as it was when it was asked for, some time later."""
     listed = world.hub.list
 
-    async def late(asked: Kind) -> Any:
-        found = await listed(asked)
+    async def late(asked: Kind, take: Callable[[Document], Any]) -> Any:
+        found = await listed(asked, take)
         await asyncio.sleep(seconds if asked is kind else 0)
         return found
 

@@ -1,15 +1,17 @@
 """What is asked of the regions, and how often a deployment is looked at: no more than needed."""
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import pytest
 from tests.builders import a_deployment
 from tests.fakes.world import TENANT, World, a_world
 
-from orrery.ports import Document, Kind, Submission
+from orrery.ports import Kind, Submission
 
 pytestmark = pytest.mark.looptime(noop_cycles=0)
 
+T = TypeVar("T")
 MANY = [f"r{number:02}" for number in range(20)]
 
 
@@ -17,21 +19,19 @@ def listen(world: World, region: str) -> list[str]:
     """Write down the reads and registers of jobs in *region*, in order."""
     nomad = world.regions[region]
     asked: list[str] = []
-    read, register = nomad.read_job, nomad.register_job
-
-    async def heard_read(namespace: str, job_id: str) -> Any:
-        asked.append("read")
-        return await read(namespace, job_id)
-
-    async def heard_register(
-        document: Document, *, expected_index: int, submission: Submission
-    ) -> None:
-        asked.append("register")
-        await register(document, expected_index=expected_index, submission=submission)
-
-    nomad.read_job = heard_read  # type: ignore[method-assign]  # hands through
-    nomad.register_job = heard_register  # type: ignore[method-assign]  # hands through
+    nomad.read_job = heard(nomad.read_job, "read", asked)  # type: ignore[method-assign]  # hands through
+    nomad.register_job = heard(nomad.register_job, "register", asked)  # type: ignore[method-assign]  # hands through
     return asked
+
+
+def heard(call: Callable[..., Awaitable[T]], name: str, order: list[str]) -> Callable[..., Any]:
+    """Hand *call* through, and note *name* when it begins."""
+
+    async def listening(*positional: Any, **keywords: Any) -> T:
+        order.append(name)
+        return await call(*positional, **keywords)
+
+    return listening
 
 
 def passes(world: World) -> float:
@@ -75,6 +75,48 @@ async def test_a_job_that_came_unseen_is_found_by_the_register_and_left_alone() 
         assert condition["reason"] == "ForeignJob"
         assert asked[:3] == ["register", "register", "read"], "theirs, ours in vain, then a look"
         assert world.registers() == {"fra": 1}, "theirs, and none of ours"
+
+
+async def test_a_register_is_followed_by_one_look_and_an_edit_by_another_at_once() -> None:
+    async with a_world(["fra"]) as world:
+        await world.settle(10)
+        asked = listen(world, "fra")
+
+        key = world.apply(a_deployment())
+        await world.settle(1)
+        assert asked == ["register", "read"], "its own event tells nothing new"
+        await world.until(lambda: world.is_ready(key))
+        await world.settle(60)
+        assert asked == ["register", "read", "read"]
+
+        job = world.job("fra")
+        assert job is not None
+        edited = {**job, "TaskGroups": [{**job["TaskGroups"][0], "Count": 7}]}
+        await world.regions["fra"].register_job(
+            edited, expected_index=job["JobModifyIndex"], submission=Submission(source="{}")
+        )
+        await world.settle(1)
+        mended = world.job("fra")
+        assert mended
+        assert mended["TaskGroups"] == job["TaskGroups"]
+
+
+async def test_the_farthest_region_is_served_first() -> None:
+    async with a_world(["a-near", "b-far", "c-middle"]) as world:
+        for name, seconds in (("a-near", 0.01), ("b-far", 0.3), ("c-middle", 0.1)):
+            world.regions[name].latency = seconds
+        order: list[str] = []
+        for name, nomad in world.regions.items():
+            nomad.register_job = heard(nomad.register_job, name, order)  # type: ignore[method-assign]  # hands through
+        key = world.apply(a_deployment())  # It has the namespaces made.
+        await world.until(lambda: world.is_ready(key))
+        await world.settle(10)
+        order.clear()
+
+        world.apply(a_deployment("other"))
+        await world.settle(5)
+
+        assert order == ["b-far", "c-middle", "a-near"]
 
 
 async def test_a_restart_looks_at_each_deployment_once() -> None:

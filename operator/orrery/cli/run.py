@@ -10,6 +10,7 @@ from orrery.app import loop_factory
 from orrery.app import run as run_operator
 from orrery.config import Config
 from orrery.errors import InvalidSpec
+from orrery.heap import keep_house
 from orrery.logs import configure
 
 DEFAULT = Config()
@@ -90,6 +91,7 @@ def run(**options: Any) -> None:
     except InvalidSpec as error:
         raise click.UsageError(error.message) from error
     configure(config.log_format, config.log_level)
+    keep_house()
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             status = runner.run(run_operator(config))

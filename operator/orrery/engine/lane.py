@@ -126,6 +126,10 @@ class Lane(Generic[K]):
         """Seconds that the longest running pass takes so far; 0 when none runs."""
         return self._clock.monotonic() - min(self._since.values()) if self._since else 0.0
 
+    def __contains__(self, key: K) -> bool:
+        """Tell whether *key* is being worked on, or will be."""
+        return key in self._queue
+
     def __len__(self) -> int:
         return len(self._queue)
 
@@ -174,7 +178,11 @@ class Lane(Generic[K]):
             return Retry()
 
     def _finish(self, key: K, result: Result) -> None:
-        """Give *key* back with the pause that *result* asks for."""
+        """Give *key* back with the pause that *result* asks for.
+
+        One more look is nothing that a user waits for: writes go first.
+        """
+        at_most = Priority.NEWS if isinstance(result, Again) else Priority.USER
         match result:
             case Done() | Again():
                 again = result.after if isinstance(result, Again) else None
@@ -192,7 +200,7 @@ class Lane(Generic[K]):
                 # The breaker holds the whole lane: a pause per key would only add to it.
                 again = 0.0
                 self._regulate()
-        self._queue.done(key, again=again)
+        self._queue.done(key, again=again, at_most=at_most)
 
     def _regulate(self) -> None:
         """Let through what pausing and the breaker allow."""

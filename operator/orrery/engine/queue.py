@@ -51,10 +51,15 @@ class KeyedQueue(Generic[K]):
                 return key
             await self._wait()
 
-    def done(self, key: K, *, again: float | None = None) -> None:
-        """Give *key* back; *again* adds it as urgently as before, so many seconds later."""
+    def done(
+        self, key: K, *, again: float | None = None, at_most: Priority = Priority.USER
+    ) -> None:
+        """Give *key* back; *again* adds it so many seconds later, as urgently as before.
+
+        But not more urgently than *at_most*.
+        """
         again = None if self._closed else again
-        self._schedule.done(key, now=self._clock.monotonic(), again=again)
+        self._schedule.done(key, now=self._clock.monotonic(), again=again, at_most=at_most)
         self._changed()
 
     def hold(self) -> None:
@@ -84,6 +89,10 @@ class KeyedQueue(Generic[K]):
     def working(self) -> frozenset[K]:
         """The keys that workers hold."""
         return self._schedule.working
+
+    def __contains__(self, key: K) -> bool:
+        """Tell whether a worker holds *key*, or will."""
+        return key in self._schedule
 
     def __len__(self) -> int:
         return len(self._schedule)

@@ -25,6 +25,8 @@ class Priority(IntEnum):
     """A sweep looks whether everything still is as it should be."""
 
 
+_ORDER = tuple(Priority)
+
 PATIENT_SHARE = 8
 """One handout in so many is for the least urgent, so that a busy day does not starve it."""
 
@@ -33,7 +35,7 @@ class Schedule(Generic[K]):
     """A de-duplicated queue of keys with priorities and delays."""
 
     def __init__(self) -> None:
-        self._ready: dict[Priority, dict[K, float]] = {p: {} for p in Priority}
+        self._ready: tuple[dict[K, float], ...] = tuple({} for _ in _ORDER)
         self._waiting: dict[K, tuple[float, Priority]] = {}
         self._alarms: list[tuple[float, int, K]] = []
         self._working: dict[K, Priority] = {}
@@ -66,17 +68,20 @@ class Schedule(Generic[K]):
         self._working[key] = priority
         return key
 
-    def done(self, key: K, *, now: float, again: float | None = None) -> None:
+    def done(
+        self, key: K, *, now: float, again: float | None = None, at_most: Priority = Priority.USER
+    ) -> None:
         """Take *key* back from its worker; *again* adds it as urgently as before, so much later.
 
-        When it was added in the meantime that comes first, and *again* has no meaning any more.
+        But not more urgently than *at_most*. When it was added in the meantime that comes first,
+        and *again* has no meaning any more.
         """
         priority = self._working.pop(key)
         once_more = self._once_more.pop(key, None)
         if once_more is not None:
             self._add_now(key, now, once_more)
         elif again is not None:
-            self.add(key, now=now, priority=priority, delay=again)
+            self.add(key, now=now, priority=max(priority, at_most), delay=again)
 
     def ripen(self, now: float) -> None:
         """Make ready what has waited long enough."""
@@ -96,7 +101,7 @@ class Schedule(Generic[K]):
 
     def ready_since(self, key: K) -> float | None:
         """Return when *key* became ready, None when it is not."""
-        return next((ready[key] for ready in self._ready.values() if key in ready), None)
+        return next((ready[key] for ready in self._ready if key in ready), None)
 
     def peek(self, now: float) -> K | None:
         """Return what `take` would hand out."""
@@ -106,7 +111,7 @@ class Schedule(Generic[K]):
 
     def forget_all(self) -> None:
         """Drop everything that is not being worked on."""
-        for ready in self._ready.values():
+        for ready in self._ready:
             ready.clear()
         self._waiting.clear()
         self._alarms.clear()
@@ -120,10 +125,15 @@ class Schedule(Generic[K]):
     @property
     def ready(self) -> int:
         """How many keys could be handed out now."""
-        return sum(map(len, self._ready.values()))
+        return sum(map(len, self._ready))
+
+    def __contains__(self, key: K) -> bool:
+        """Tell whether *key* is being worked on, or will be."""
+        comes = key in self._waiting or any(key in ready for ready in self._ready)
+        return comes or key in self._working
 
     def __len__(self) -> int:
-        due = {key for ready in self._ready.values() for key in ready} | self._once_more.keys()
+        due = {key for ready in self._ready for key in ready} | self._once_more.keys()
         return len(due | self._waiting.keys())
 
     def _add_now(self, key: K, now: float, priority: Priority) -> None:
@@ -134,10 +144,11 @@ class Schedule(Generic[K]):
             self._once_more[key] = min(priority, self._once_more.get(key, priority))
             return
         since = now
-        for other, ready in self._ready.items():
-            if key in ready and other <= priority:
-                return
-            since = ready.pop(key, since)
+        for other, ready in enumerate(self._ready):
+            if key in ready:
+                if other <= priority:
+                    return
+                since = ready.pop(key)
         self._ready[priority][key] = since
 
     def _add_later(self, key: K, due: float, priority: Priority) -> None:
@@ -151,14 +162,15 @@ class Schedule(Generic[K]):
 
     def _comes_anyway(self, key: K, priority: Priority) -> bool:
         """Tell whether a pass that is about to start, as urgent as this, will see the news."""
-        pending = [p for p in Priority if key in self._ready[p]]
-        pending += [self._once_more[key]] if key in self._once_more else []
-        return any(p <= priority for p in pending)
+        if any(key in ready for ready in self._ready[: priority + 1]):
+            return True
+        once_more = self._once_more.get(key)
+        return once_more is not None and once_more <= priority
 
     def _next_priority(self) -> Priority | None:
         if self._streak >= PATIENT_SHARE - 1:
             return self._least_urgent()
-        return next((priority for priority, ready in self._ready.items() if ready), None)
+        return next((p for p in _ORDER if self._ready[p]), None)
 
     def _least_urgent(self) -> Priority | None:
-        return next((p for p in reversed(self._ready) if self._ready[p]), None)
+        return next((p for p in reversed(_ORDER) if self._ready[p]), None)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import aiohttp
@@ -198,6 +198,27 @@ class Watch:
             self._loop.call_soon_threadsafe(hear, *arguments)
 
 
+class _NoDiff(kopf.DiffBaseStorage):
+    """Keeps no last state to compare with: nothing here asks what changed.
+
+    kopf's own copies each object it lists, a status of a hundred regions included.
+    """
+
+    def build(
+        self,
+        *,
+        body: kopf.Body,  # noqa: ARG002 - kopf's
+        extra_fields: Iterable[Any] | None = None,  # noqa: ARG002 - kopf's
+    ) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:  # noqa: ARG002 - kopf's
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        pass
+
+
 def _settings(within: float, lasts: int) -> kopf.OperatorSettings:
     """Have kopf watch, and do nothing else: no state, no events, no peers, no scans."""
     settings = kopf.OperatorSettings()
@@ -209,7 +230,8 @@ def _settings(within: float, lasts: int) -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 5
     settings.watching.inactivity_timeout = within
     settings.watching.reconnect_backoff = 0.5
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 100
+    settings.persistence.diffbase_storage = _NoDiff()
     settings.networking.request_timeout = 60
     settings.networking.connect_timeout = 5
     # A failing watch is started over by kopf for ever; short retries see a hub that is back soon.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
+from orrery.engine.lag import Lag
 from orrery.engine.lane import Lane
 from orrery.engine.queue import Priority
 from orrery.errors import OrreryError, Unreachable
@@ -36,6 +37,8 @@ class Pace:
     """Between two lists of the machines, at least."""
     settle: float = 0.2
     """Wait after an event, so that a burst of them costs one look."""
+    patience: float = 2
+    """The same after one that tells of mere progress: many more of its kind are to come."""
 
 
 class Listener(Protocol):
@@ -68,6 +71,7 @@ class RegionActor:
         clock: Clock,
         pace: Pace,
         random: Random,
+        lag: Lag,
     ) -> None:
         self.name = name
         self.nomad = nomad
@@ -79,10 +83,13 @@ class RegionActor:
         """Why the region is not open, when it is not."""
         self.last_seen: float | None = None
         """Wall-clock seconds of the last answer."""
+        self.round_trip: float = 0.0
+        """Seconds that the last leader probe took which got an answer."""
         self._listener = listener
         self._clock = clock
         self._pace = pace
         self._random = random
+        self._lag = lag
         self._misses = 0
         self._missed: OrreryError | None = None
         """Why the last leader probe got no answer."""
@@ -119,6 +126,7 @@ class RegionActor:
 
     async def _keep_probing(self) -> None:
         while True:
+            asked = self._clock.monotonic()
             try:
                 await self.nomad.leader()
             except OrreryError as error:
@@ -127,6 +135,7 @@ class RegionActor:
             else:
                 self._misses = 0
                 self.last_seen = self._clock.now()
+                self.round_trip = self._clock.monotonic() - asked
             self._judge()
             await self._clock.sleep(self._pace.probe * self._random.uniform(0.9, 1.1))
 
@@ -208,8 +217,11 @@ class RegionActor:
                 self._nodes_stale = True
                 continue
             key = self.view.key(event.namespace, event.job_id)
-            if key is not None:
-                self.lane.add(key, priority=Priority.NEWS, delay=self._pace.settle)
+            if key is None or self.view.knows(key, event):
+                continue
+            patient = event.is_progress or key in self.view.tried
+            delay = self._pace.patience if patient else self._pace.settle
+            self.lane.add(key, priority=Priority.NEWS, delay=delay + self._lag.patience)
 
     def _judge(self) -> None:
         """Decide whether the region can be used, and tell when that, or the reason, changed.

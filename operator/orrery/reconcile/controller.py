@@ -6,11 +6,12 @@ that is, while this process leads.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 from typing import Any
 
 from orrery.config import Config
+from orrery.engine.lag import Lag
 from orrery.engine.lane import Lane
 from orrery.engine.queue import Priority
 from orrery.engine.result import Result
@@ -21,7 +22,7 @@ from orrery.reconcile.actor import Pace, RegionActor
 from orrery.reconcile.deletion import Deletion
 from orrery.reconcile.fleet import Fleet
 from orrery.reconcile.globaldeployment import DeploymentReconciler
-from orrery.reconcile.inventory import Inventory, key_of
+from orrery.reconcile.inventory import Inventory, Packed, key_of, pack
 from orrery.reconcile.lanework import LaneWork
 from orrery.reconcile.loop import guarded
 from orrery.reconcile.metered import metered
@@ -70,13 +71,13 @@ class Controller:
         self._fleet = Fleet()
         self._writer = StatusWriter(hub, clock)
         self._secrets = SecretReader(hub, clock)
+        self._lag = Lag(clock)
         self._running = False
         self._urgent: set[Key] = set()
         self._heard: set[str] = set()
         """Regions that have been found open, or not, since the start."""
         self._emitting: set[asyncio.Task[None]] = set()
-        self._sweep: asyncio.Task[None] | None = None
-        self._survey: asyncio.Task[None] | None = None
+        self._timers: list[asyncio.Task[None]] = []
         self._surveyed = False
         """Whether all deployments have been looked at, or are about to be."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -113,6 +114,7 @@ class Controller:
         self._jobs = LaneWork(
             fleet=self._fleet,
             clock=clock,
+            lag=self._lag,
             telemetry=telemetry,
             install=config.install,
             changed=self._deployment_changed,
@@ -144,30 +146,35 @@ class Controller:
         self._writer.forget_all()
         self._running = True
         waiting: list[Key] = []
+
+        def note_waiting(key: Key, body: Document) -> None:
+            if key.kind is Kind.GLOBAL_DEPLOYMENT and _is_waiting(body):
+                waiting.append(key)
+
         for kind in Kind:
-            listed, _ = await self._list(kind)
-            if kind is Kind.GLOBAL_DEPLOYMENT:
-                waiting = [key_of(kind, body) for body in listed if _is_waiting(body)]
+            await self._list(kind, note_waiting)
         self._regions.take_stock()
         self._region_lane.start()
         self._deployment_lane.start()
         self._consider_all(Kind.REGION)
         for key in waiting:
             self._deployment_lane.add(key, priority=Priority.RESYNC)
-        self._survey = asyncio.create_task(self._survey_at_last(), name="survey")
         self._survey_when_ready()
-        self._sweep = asyncio.create_task(
-            every(self._config.resync_seconds, self.resync, clock=self._clock, random=self._random),
-            name="sweep",
+        sweep = every(
+            self._config.resync_seconds, self.resync, clock=self._clock, random=self._random
         )
+        self._timers = [
+            asyncio.create_task(self._survey_at_last(), name="survey"),
+            asyncio.create_task(sweep, name="sweep"),
+            asyncio.create_task(self._lag.keep_measuring(), name="lag"),
+        ]
 
     async def stop(self) -> None:
         """Stop working: let the calls in flight end, keep the notes."""
         self._running = False
-        timers = [task for task in (self._sweep, self._survey) if task is not None]
-        for task in timers:
+        for task in self._timers:
             task.cancel()
-        await asyncio.gather(*timers, return_exceptions=True)
+        await asyncio.gather(*self._timers, return_exceptions=True)
         await asyncio.gather(self._deployment_lane.stop(), self._region_lane.stop())
         actors = [member.actor for _, member in self._fleet.members() if member.actor]
         await asyncio.gather(*(actor.stop() for actor in actors))
@@ -180,8 +187,7 @@ class Controller:
         """
         try:
             for kind in Kind:
-                _, changed = await self._list(kind)
-                for key in changed:
+                for key in await self._list(kind):
                     self._consider(key, Priority.RESYNC)
             self._writer.forget_older(WATCH_LAG)
             self._secrets.forget_old()
@@ -254,11 +260,23 @@ class Controller:
             self._surveyed = True
             self._consider_all(Kind.GLOBAL_DEPLOYMENT)
 
-    async def _list(self, kind: Kind) -> tuple[Sequence[Document], list[Key]]:
-        """Take a full list as the truth; return it, and the keys that changed or are gone."""
+    async def _list(
+        self, kind: Kind, note: Callable[[Key, Document], None] | None = None
+    ) -> list[Key]:
+        """Take a full list as the truth; return the keys that changed or are gone.
+
+        *note* hears of each object on the way.
+        """
+
+        def take(body: Document) -> Packed:
+            packed = pack(kind, body)
+            if note is not None:
+                note(packed.key, body)
+            return packed
+
         mark = self._inventory.mark()
-        listed = await self._hub.list(kind)
-        return listed, self._inventory.replace_all(kind, listed, since=mark)
+        listed = await self._hub.list(kind, take)
+        return self._inventory.replace_all(kind, listed, since=mark)
 
     def _consider(self, key: Key, priority: Priority) -> None:
         """Queue what a changed object concerns; a continent or class concerns its regions."""
@@ -266,6 +284,8 @@ class Controller:
             case Kind.GLOBAL_DEPLOYMENT:
                 if priority is Priority.USER:
                     self._urgent.add(key)
+                elif not self._surveyed:
+                    return  # The survey looks at all of them, when there is something to see.
                 self._deployment_lane.add(key, priority=priority)
             case Kind.REGION:
                 self._region_lane.add(key, priority=priority)
@@ -334,6 +354,7 @@ class Controller:
             clock=self._clock,
             pace=Pace(probe=self._config.probe_seconds, relist=self._config.resync_seconds),
             random=self._random,
+            lag=self._lag,
         )
 
     def _lane(self, name: str, work: Callable[[Key], Awaitable[Result]], workers: int) -> Lane[Key]:

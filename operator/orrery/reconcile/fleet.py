@@ -1,6 +1,6 @@
 """All regions together: their actors, what each should run, and what is known of each job there."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from orrery import names
@@ -146,6 +146,15 @@ class Fleet:
         """Iterate over the regions, sorted by name."""
         return iter(sorted(self._members.items()))
 
+    def farthest_first(self, regions: Iterable[str]) -> list[str]:
+        """Sort regions by how long they take to answer: all are done earliest in this order."""
+
+        def distance(region: str) -> float:
+            member = self._members.get(region)
+            return member.actor.round_trip if member and member.actor else 0.0
+
+        return sorted(sorted(regions), key=distance, reverse=True)
+
     def candidates(self) -> Sequence[RegionCandidate]:
         """List what placement may choose from: every Region object, open or not."""
         if self._candidates is None:
@@ -230,9 +239,11 @@ class Fleet:
         return True
 
     def look(self, region: str, key: Key, *, priority: Priority) -> None:
-        """Ask a region's lane how a job does."""
+        """Ask a region's lane how a job does, unless it is about to look; a user does not wait."""
         member = self._members[region]
-        if member.actor is not None:
+        if member.actor is None:
+            return
+        if priority is Priority.USER or key not in member.actor.lane:
             member.actor.lane.add(key, priority=priority)
 
     def hold(self, region: str, key: Key) -> None:

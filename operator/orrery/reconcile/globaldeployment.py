@@ -7,11 +7,12 @@ No region is awaited here: each has a lane of its own, and what the lanes find c
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import get_args
 
 from orrery import names
 from orrery.api.base import Metadata
 from orrery.api.conditions import Reason
-from orrery.api.globaldeployment import GlobalDeploymentStatus
+from orrery.api.globaldeployment import GlobalDeploymentStatus, RegionalPhase
 from orrery.api.validation import ValidationFailure, validate_deployment
 from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
@@ -33,6 +34,8 @@ from orrery.reconcile.secrets import SecretReader
 from orrery.regional import RegionalDeployment
 from orrery.render.digest import spec_revision
 from orrery.render.variables import secret_references
+
+_SAME: Mapping[RegionalPhase, RegionalPhase] = {name: name for name in get_args(RegionalPhase)}
 
 Phase = Callable[[Scope], Awaitable[None]]
 
@@ -202,7 +205,8 @@ class DeploymentReconciler:
     async def assign(self, scope: Scope) -> None:
         """Give each open region what it should run, unless its list shows that it does."""
         self._hold_to_fleet(scope)
-        for region, outcome in sorted(scope.assignments.items()):
+        for region in self._fleet.farthest_first(scope.assignments):
+            outcome = scope.assignments[region]
             if isinstance(outcome, Assignment):
                 self._dispatch.give(scope, region, outcome)
             else:
@@ -338,16 +342,19 @@ class DeploymentReconciler:
 
 
 def _remembered(status: GlobalDeploymentStatus) -> dict[str, RegionalState]:
-    """Read back from the status what we last left in each region."""
+    """Read back from the status what we last left in each region.
+
+    What is the same in most regions is held once: there are millions of these.
+    """
     states = {}
     for continent in status.continents:
         for region, told in continent.regions.items():
             ready, _, desired = told.ready.partition("/")
             states[region] = RegionalState(
-                phase=told.phase,
+                phase=_SAME[told.phase],
                 ready=int(ready or 0),
                 desired=int(desired or 0),
-                digest=sys.intern(told.revision),  # Mostly the same in all regions.
+                digest=sys.intern(told.revision),
                 index=told.index,
                 reason=told.reason,
                 message=told.message,

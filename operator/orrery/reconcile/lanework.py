@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from orrery import names
 from orrery.api.conditions import Reason
+from orrery.engine.lag import Lag
 from orrery.engine.result import Again, Done, Result, Retry
 from orrery.errors import Conflict, NotYet, OrreryError, OutcomeUnknown, Refused
 from orrery.planning.protocol import Owner
@@ -42,6 +43,7 @@ class LaneWork:
         *,
         fleet: Fleet,
         clock: Clock,
+        lag: Lag,
         telemetry: Telemetry,
         install: str,
         changed: Callable[[Key], None],
@@ -51,6 +53,7 @@ class LaneWork:
     ) -> None:
         self._fleet = fleet
         self._clock = clock
+        self._lag = lag
         self._telemetry = telemetry
         self._install = install
         self._changed = changed
@@ -100,7 +103,7 @@ class LaneWork:
             )
         if after is None or after.phase not in UNDER_WAY:
             return Done()
-        return Again(FIRST_LOOK if this.registered else LOOK_AGAIN)
+        return Again(FIRST_LOOK + self._lag.patience if this.registered else LOOK_AGAIN)
 
     def _finish(self, member: Member, this: Pass) -> None:
         """Take the work off the list, unless newer work came meanwhile."""

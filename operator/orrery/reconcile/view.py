@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from orrery import names
 from orrery.planning.protocol import Owner, Seen, owns
-from orrery.ports import AgentFacts, Job, JobList, Key, Kind, Node
+from orrery.ports import AgentFacts, Job, JobList, Key, Kind, Node, RegionEvent
 
 KEYS_SHARED = 1 << 17
 """Deployments whose keys all regions share: each of them would else hold its own."""
@@ -60,6 +60,13 @@ class RegionView:
     def seen(self, key: Key) -> Seen | None:
         """Return the job of the GlobalDeployment *key*, None when the region has none."""
         return self._jobs.get(key)
+
+    def knows(self, key: Key, event: RegionEvent) -> bool:
+        """Tell whether *event* is about a version of the job that was read already: our own."""
+        if event.type != "JobRegistered" or event.job_modify_index is None:
+            return False
+        seen = self._jobs.get(key)
+        return seen is not None and seen.index == event.job_modify_index
 
     def owned(self) -> Iterator[Key]:
         """Iterate over the jobs that carry this installation's stamp and are not stopped."""

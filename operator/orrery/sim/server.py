@@ -58,10 +58,16 @@ class _Door(asyncio.Protocol):
 
 
 class _Listener:
-    """One region's port, and the pump that keeps its time."""
+    """One region's port, and the pump that keeps its time unless somebody else does."""
 
     def __init__(
-        self, region: SimulatedRegion, host: str, port: int, context: tls.SSLContext | None
+        self,
+        region: SimulatedRegion,
+        host: str,
+        port: int,
+        context: tls.SSLContext | None,
+        *,
+        keep_time: bool,
     ) -> None:
         self.region = region
         self.port = port
@@ -70,6 +76,7 @@ class _Listener:
         self.http = web.Server(self.front.handle, request_factory=_request, access_log=None)
         self._host = host
         self._context = context
+        self._keeps_time = keep_time
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._change: asyncio.Task[None] | None = None
@@ -77,9 +84,10 @@ class _Listener:
     async def start(self) -> None:
         """Listen, and begin to keep time."""
         await self._listen()
-        self.region.core.timers.wake = self._wind
         self.region.on_darkness = self._obey
-        self._wind()
+        if self._keeps_time:
+            self.region.core.timers.wake = self._wind
+            self._wind()
         self._obey()
 
     async def stop(self) -> None:
@@ -190,15 +198,18 @@ async def serve(
     ports: Sequence[int] | None = None,
     ssl: TLS = None,
     admin_port: int = 0,
+    keep_time: bool = True,
 ) -> AsyncIterator[Served]:
     """Serve *regions*, one port each; without *ports*, free ones.
 
     *ssl* is one context for all or makes one by region name. The admin port is open to loopback
-    only, and speaks plain HTTP.
+    only, and speaks plain HTTP. Who does not have time kept calls `run_due` himself.
     """
     chosen = ports or [0] * len(regions)
     listeners = [
-        _Listener(region, host, port, ssl(region.name) if callable(ssl) else ssl)
+        _Listener(
+            region, host, port, ssl(region.name) if callable(ssl) else ssl, keep_time=keep_time
+        )
         for region, port in zip(regions, chosen, strict=True)
     ]
     runner = web.AppRunner(admin_app(regions), access_log=None)

@@ -35,7 +35,7 @@ class ReadableHub(MemoryHub):
 
     async def list_in(self, kind: Kind, namespace: str) -> Sequence[Document]:
         self._open(kind)
-        found = await self.list(kind)
+        found = await self.list(kind, dict)
         return [b for b in found if namespace in ("", b["metadata"].get("namespace", ""))]
 
     async def events_of(self, body: Document) -> Sequence[Document]:

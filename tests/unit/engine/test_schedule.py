@@ -171,6 +171,19 @@ def test_a_key_that_changes_during_its_pass_is_handed_out_once_more() -> None:
     assert taken(schedule) == ["shop"]
 
 
+def test_another_look_is_less_urgent_than_the_change_before_it() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.add("changed", now=0, priority=Priority.USER)
+    schedule.add("swept", now=0, priority=Priority.RESYNC)
+    for _ in range(2):
+        key = schedule.take(0)
+        assert key is not None
+        schedule.done(key, now=0, again=1, at_most=Priority.NEWS)
+    schedule.add("waited for", now=1, priority=Priority.USER)
+
+    assert taken(schedule, now=1) == ["waited for", "changed", "swept"]
+
+
 def test_a_retry_is_as_urgent_as_what_it_repeats() -> None:
     schedule: Schedule[str] = Schedule()
     schedule.add("changed", now=0, priority=Priority.USER)

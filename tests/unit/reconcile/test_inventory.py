@@ -3,7 +3,7 @@
 from tests.builders import a_deployment
 
 from orrery.ports import Key, Kind
-from orrery.reconcile.inventory import Inventory
+from orrery.reconcile.inventory import Inventory, Packed, pack
 
 KIND = Kind.GLOBAL_DEPLOYMENT
 SHOP = Key(KIND, "team-a", "shop")
@@ -15,6 +15,10 @@ def stored(
     body = a_deployment()
     body["metadata"] |= {"uid": uid, "generation": generation, "resourceVersion": version}
     return body | {"status": status}
+
+
+def listed(*bodies: dict[str, object]) -> list[Packed]:
+    return [pack(KIND, body) for body in bodies]
 
 
 def test_own_status_write_asks_for_no_reconcile() -> None:
@@ -51,7 +55,7 @@ def test_what_the_watch_tells_during_a_list_stands() -> None:
 
     mark = inventory.mark()
     inventory.put(KIND, stored(generation=2))
-    changed = inventory.replace_all(KIND, [stored(generation=1)], since=mark)
+    changed = inventory.replace_all(KIND, listed(stored(generation=1)), since=mark)
 
     assert changed == []
     held = inventory.get(SHOP)
@@ -65,7 +69,7 @@ def test_an_end_that_is_told_during_a_list_stands() -> None:
 
     mark = inventory.mark()
     inventory.remove(KIND, stored())
-    inventory.replace_all(KIND, [stored()], since=mark)
+    inventory.replace_all(KIND, listed(stored()), since=mark)
 
     assert SHOP not in inventory
 
@@ -73,7 +77,7 @@ def test_an_end_that_is_told_during_a_list_stands() -> None:
 def test_a_watch_that_lags_behind_a_list_brings_nothing_older_back() -> None:
     inventory = Inventory()
     newer, older = stored(generation=2, version="10"), stored(generation=1, version="9")
-    inventory.replace_all(KIND, [newer], since=inventory.mark())
+    inventory.replace_all(KIND, listed(newer), since=inventory.mark())
 
     assert inventory.put(KIND, older) is None
     held = inventory.get(SHOP)
@@ -88,8 +92,8 @@ def test_two_lists_after_a_restore_of_the_hub_are_the_truth_though_their_version
     newer, restored = stored(generation=2, version="10"), stored(generation=1, version="3")
     inventory.put(KIND, newer)
 
-    first = inventory.replace_all(KIND, [restored], since=inventory.mark())
-    second = inventory.replace_all(KIND, [restored], since=inventory.mark())
+    first = inventory.replace_all(KIND, listed(restored), since=inventory.mark())
+    second = inventory.replace_all(KIND, listed(restored), since=inventory.mark())
 
     assert first == [], "it may also come from an API server that lags"
     assert second == [SHOP]
@@ -101,5 +105,5 @@ def test_a_list_that_lags_brings_back_no_object_that_is_gone() -> None:
     inventory.put(KIND, body)
     inventory.remove(KIND, body)
 
-    assert inventory.replace_all(KIND, [body], since=inventory.mark()) == []
+    assert inventory.replace_all(KIND, listed(body), since=inventory.mark()) == []
     assert SHOP not in inventory

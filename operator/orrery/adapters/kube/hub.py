@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 Finalizers = list[str]
 
-PAGE = "500"
+PAGE = "100"
 """Objects per page of a list."""
 
 ATTEMPTS = 5
@@ -51,21 +51,21 @@ class KubeHub:
             raise error_of(f"GET {path}", reply)
         return reply.document
 
-    async def list(self, kind: Kind) -> Sequence[Document]:
-        """List all objects of *kind* in all namespaces.
+    async def list(self, kind: Kind, take: Callable[[Document], T]) -> Sequence[T]:
+        """Return what *take* makes of each object of *kind*, in all namespaces.
 
         Page by page: the server reads the pages at one and the same revision.
         """
-        items: list[Document] = []
+        taken: list[T] = []
         query = {"limit": PAGE}
         while True:
             page = await self._connection.demand(
                 "GET", collection(kind), query=query, deadline=LIST_DEADLINE
             )
-            items += page.get("items", [])
+            taken += map(take, page.get("items", []))
             token = page.get("metadata", {}).get("continue")
             if not token:
-                return items
+                return taken
             query = {"limit": PAGE, "continue": token}
 
     async def require_kinds(self) -> None:

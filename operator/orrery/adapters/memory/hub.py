@@ -6,10 +6,12 @@ import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from orrery.errors import Conflict
 from orrery.ports import Document, HubEvent, Key, Kind, Secret
+
+T = TypeVar("T")
 
 Observer = Callable[[Kind, str | None, Mapping[str, Any]], None]
 
@@ -71,11 +73,11 @@ class MemoryHub:
         await asyncio.sleep(self.latency)
         return copy.deepcopy(self.objects.get(key))
 
-    async def list(self, kind: Kind) -> Sequence[Document]:
-        """List all objects of *kind*, as they are when the list is asked for."""
+    async def list(self, kind: Kind, take: Callable[[Document], T]) -> Sequence[T]:
+        """Take all objects of *kind*, as they are when the list is asked for."""
         found = [copy.deepcopy(body) for key, body in self.objects.items() if key.kind is kind]
         await asyncio.sleep(self.latency)
-        return found
+        return [take(body) for body in found]
 
     async def is_leaving(self, kind: Kind) -> bool:
         """Tell whether the definition of *kind* is being deleted."""

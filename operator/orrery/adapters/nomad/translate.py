@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+import msgspec
 import orjson
 
+from orrery.adapters.nomad import shapes
 from orrery.adapters.nomad.replies import one_line
 from orrery.ports import (
     AgentFacts,
@@ -53,6 +55,16 @@ _UPDATES = {
 }
 
 
+_MISSHAPEN = (
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
 class UnreadableDocument(ValueError):
     """The body is not JSON, or not the document that was asked for."""
 
@@ -60,8 +72,8 @@ class UnreadableDocument(ValueError):
 def readable(body: bytes, translate: Callable[[Any], T]) -> T:
     """Decode *body* and translate it."""
     try:
-        return translate(orjson.loads(body))
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        return translate(_DECODERS.get(translate, orjson.loads)(body))
+    except (*_MISSHAPEN, msgspec.MsgspecError) as error:
         raise UnreadableDocument(type(error).__name__) from error
 
 
@@ -214,7 +226,20 @@ def _event(event: Mapping[str, Any]) -> RegionEvent:
         namespace=event.get("Namespace") or "",
         job_id=_text(job_id),
         job_modify_index=None if index is None else int(index),
+        is_progress=_is_progress(topic, subject),
     )
+
+
+def _is_progress(topic: str, subject: Mapping[str, Any]) -> bool:
+    match topic:
+        case "Allocation":
+            under_way = subject.get("ClientStatus") in {"pending", "running"}
+            told = (subject.get("DeploymentStatus") or {}).get("Healthy") is not None
+            return under_way and subject.get("DesiredStatus") == "run" and not told
+        case "Deployment":
+            return subject.get("Status") in {"initializing", "pending", "running"}
+        case _:
+            return False
 
 
 def _job_stub(row: Mapping[str, Any]) -> JobStub:
@@ -281,3 +306,10 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+_DECODERS: Mapping[Callable[..., Any], Callable[[bytes], Any]] = {
+    job_stubs: msgspec.json.Decoder(list[shapes.JobRow]).decode,
+    event_batch: msgspec.json.Decoder(shapes.Batch).decode,
+}
+"""How the large documents are decoded; all others are read as a whole."""

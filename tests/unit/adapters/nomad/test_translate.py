@@ -221,6 +221,46 @@ def test_events_name_their_job() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("topic", "subject", "is_progress"),
+    [
+        ("Allocation", {"ClientStatus": "pending", "DesiredStatus": "run"}, True),
+        ("Allocation", {"ClientStatus": "running", "DesiredStatus": "run"}, True),
+        ("Allocation", {"ClientStatus": "running", "DesiredStatus": "stop"}, False),
+        ("Allocation", {"ClientStatus": "complete", "DesiredStatus": "run"}, False),
+        ("Allocation", {"ClientStatus": "failed", "DesiredStatus": "run"}, False),
+        ("Deployment", {"Status": "running"}, True),
+        ("Deployment", {"Status": "successful"}, False),
+        ("Deployment", {"Status": "failed"}, False),
+        ("Deployment", {"Status": "paused"}, False),
+        ("Job", {"Status": "running"}, False),
+    ],
+)
+def test_events_tell_progress_from_ends(
+    topic: str,
+    subject: dict[str, Any],
+    is_progress: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    event = {"Topic": topic, "Type": "Any", "Payload": {topic: {"JobID": "shop", **subject}}}
+
+    (read,) = translate.event_batch({"Index": 1, "Events": [event]}).events
+
+    assert read.is_progress is is_progress
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+def test_an_instance_whose_health_is_decided_is_no_progress(
+    healthy: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    told = {"DeploymentStatus": {"Healthy": healthy}}
+    subject = {"JobID": "shop", "ClientStatus": "running", "DesiredStatus": "run", **told}
+    event = {"Topic": "Allocation", "Type": "Any", "Payload": {"Allocation": subject}}
+
+    (read,) = translate.event_batch({"Index": 1, "Events": [event]}).events
+
+    assert not read.is_progress
+
+
 def test_an_empty_object_is_a_heartbeat() -> None:
     assert translate.event_batch({}) == EventBatch(index=0, events=[])
 
