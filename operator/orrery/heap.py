@@ -31,5 +31,5 @@ def _map_large_blocks() -> None:
     has a buffer of 256 KiB, of which it touches a few pages, and a fleet has hundreds of them; and
     the list of a region is read into one block, and done with in a moment.
     """
-    with suppress(AttributeError, OSError):
+    with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE)

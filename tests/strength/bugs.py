@@ -118,8 +118,8 @@ BUGS = (
     Bug(
         "an-older-state-of-an-object-is-taken",
         "reconcile/inventory.py",
-        "        return None if self._is_older(key, body) else self._take(key, body)",
-        "        return self._take(key, body)",
+        "        return packed.key if not self._is_past(packed) and self._take(packed) else None",
+        "        return packed.key if self._take(packed) else None",
     ),
     Bug(
         "regions-are-not-counted-in-at-the-start",
@@ -178,13 +178,13 @@ BUGS = (
     Bug(
         "a-status-is-written-in-each-pass",
         "planning/rollup.py",
-        "    return _projection(before) != _projection(after)",
+        "    return before != after and _projection(before) != _projection(after)",
         "    return True",
     ),
     Bug(
         "a-sweep-starves-users",
         "engine/schedule.py",
-        "        return next((priority for priority, ready in self._ready.items() if ready), None)",
+        "        return next((p for p in _ORDER if self._ready[p]), None)",
         "        return self._least_urgent()",
     ),
     Bug(
@@ -192,6 +192,24 @@ BUGS = (
         "engine/schedule.py",
         "        if once_more is not None:\n            self._add_now(key, now, once_more)\n",
         "        if once_more is not None:\n            pass\n",
+    ),
+    Bug(
+        "an-edit-is-taken-for-our-own-register",
+        "reconcile/view.py",
+        "        return seen is not None and seen.index == event.job_modify_index",
+        "        return seen is not None",
+    ),
+    Bug(
+        "a-look-waits-without-end",
+        "engine/lag.py",
+        "        return min(LONGEST, PATIENCE * self.seconds)",
+        "        return PATIENCE * self.seconds",
+    ),
+    Bug(
+        "a-start-looks-before-there-is-anything-to-see",
+        "reconcile/controller.py",
+        "elif not self._surveyed and self._inventory.is_settled(key):",
+        "elif False:",
     ),
     Bug(
         "an-orphan-is-not-reported",

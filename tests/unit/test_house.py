@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from tests.lab.requirements import describe_skips
+from tests.strength.bugs import BUGS, Bug
 
 from orrery.cli import main
 
@@ -47,6 +48,14 @@ def test_no_source_file_is_long() -> None:
     lengths = {named(path): len(path.read_text().splitlines()) for path in SOURCES}
 
     assert {name for name, length in lengths.items() if length > LINES_MAX} == LONGER.keys()
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_has_its_place(bug: Bug) -> None:
+    """`make test-strength` plants them; code that moves away from one must take it along."""
+    text = (ROOT / "operator" / "orrery" / bug.path).read_text(encoding="utf-8")
+
+    assert text.count(bug.old) == 1
 
 
 def test_every_module_says_what_it_is_for() -> None:

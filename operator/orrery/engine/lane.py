@@ -127,7 +127,7 @@ class Lane(Generic[K]):
         return self._clock.monotonic() - min(self._since.values()) if self._since else 0.0
 
     def __contains__(self, key: K) -> bool:
-        """Tell whether *key* is being worked on, or will be."""
+        """Tell whether a pass over *key* will begin."""
         return key in self._queue
 
     def __len__(self) -> int:

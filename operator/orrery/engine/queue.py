@@ -91,7 +91,7 @@ class KeyedQueue(Generic[K]):
         return self._schedule.working
 
     def __contains__(self, key: K) -> bool:
-        """Tell whether a worker holds *key*, or will."""
+        """Tell whether a worker will take *key*."""
         return key in self._schedule
 
     def __len__(self) -> int:

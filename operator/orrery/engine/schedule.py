@@ -128,9 +128,9 @@ class Schedule(Generic[K]):
         return sum(map(len, self._ready))
 
     def __contains__(self, key: K) -> bool:
-        """Tell whether *key* is being worked on, or will be."""
-        comes = key in self._waiting or any(key in ready for ready in self._ready)
-        return comes or key in self._working
+        """Tell whether *key* will be handed out, once more if it is being worked on."""
+        comes = key in self._waiting or key in self._once_more
+        return comes or any(key in ready for ready in self._ready)
 
     def __len__(self) -> int:
         due = {key for ready in self._ready for key in ready} | self._once_more.keys()

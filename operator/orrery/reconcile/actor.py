@@ -15,7 +15,7 @@ from orrery.engine.lag import Lag
 from orrery.engine.lane import Lane
 from orrery.engine.queue import Priority
 from orrery.errors import OrreryError, Unreachable
-from orrery.ports import Clock, EventBatch, Key, RegionNomad
+from orrery.ports import Clock, EventBatch, Key, RegionEvent, RegionNomad
 from orrery.reconcile.view import RegionView
 
 log = logging.getLogger(__name__)
@@ -219,9 +219,15 @@ class RegionActor:
             key = self.view.key(event.namespace, event.job_id)
             if key is None or self.view.knows(key, event):
                 continue
-            patient = event.is_progress or key in self.view.tried
-            delay = self._pace.patience if patient else self._pace.settle
-            self.lane.add(key, priority=Priority.NEWS, delay=delay + self._lag.patience)
+            self.lane.add(key, priority=Priority.NEWS, delay=self._delay(key, event))
+
+    def _delay(self, key: Key, event: RegionEvent) -> float:
+        """Say how long to gather before a look. What may be somebody's edit is looked at soon."""
+        under_way = key in self.view.tried
+        if event.topic == "Job" and not under_way:
+            return self._pace.settle
+        patient = event.is_progress or under_way
+        return self._lag.patience + (self._pace.patience if patient else self._pace.settle)
 
     def _judge(self) -> None:
         """Decide whether the region can be used, and tell when that, or the reason, changed.

@@ -14,15 +14,15 @@ from orrery.config import Config
 from orrery.engine.lag import Lag
 from orrery.engine.lane import Lane
 from orrery.engine.queue import Priority
-from orrery.engine.result import Result
+from orrery.engine.result import Again, Done, Result
 from orrery.engine.sweep import every
 from orrery.errors import NotYet, OrreryError, Unreachable
-from orrery.ports import Clock, Credentials, Document, Hub, HubEvent, Key, Kind, NomadFactory
+from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind, NomadFactory
 from orrery.reconcile.actor import Pace, RegionActor
 from orrery.reconcile.deletion import Deletion
 from orrery.reconcile.fleet import Fleet
 from orrery.reconcile.globaldeployment import DeploymentReconciler
-from orrery.reconcile.inventory import Inventory, Packed, key_of, pack
+from orrery.reconcile.inventory import Inventory, key_of, pack
 from orrery.reconcile.lanework import LaneWork
 from orrery.reconcile.loop import guarded
 from orrery.reconcile.metered import metered
@@ -144,21 +144,16 @@ class Controller:
     async def start(self) -> None:
         """Begin to work: list everything once, connect to the regions, then follow."""
         self._writer.forget_all()
-        self._running = True
-        waiting: list[Key] = []
-
-        def note_waiting(key: Key, body: Document) -> None:
-            if key.kind is Kind.GLOBAL_DEPLOYMENT and _is_waiting(body):
-                waiting.append(key)
-
         for kind in Kind:
-            await self._list(kind, note_waiting)
+            await self._list(kind)
+        self._running = True
         self._regions.take_stock()
         self._region_lane.start()
         self._deployment_lane.start()
         self._consider_all(Kind.REGION)
-        for key in waiting:
-            self._deployment_lane.add(key, priority=Priority.RESYNC)
+        for key in self._inventory.keys(Kind.GLOBAL_DEPLOYMENT):
+            if not self._inventory.is_settled(key):
+                self._deployment_lane.add(key, priority=Priority.RESYNC)
         self._survey_when_ready()
         sweep = every(
             self._config.resync_seconds, self.resync, clock=self._clock, random=self._random
@@ -260,22 +255,10 @@ class Controller:
             self._surveyed = True
             self._consider_all(Kind.GLOBAL_DEPLOYMENT)
 
-    async def _list(
-        self, kind: Kind, note: Callable[[Key, Document], None] | None = None
-    ) -> list[Key]:
-        """Take a full list as the truth; return the keys that changed or are gone.
-
-        *note* hears of each object on the way.
-        """
-
-        def take(body: Document) -> Packed:
-            packed = pack(kind, body)
-            if note is not None:
-                note(packed.key, body)
-            return packed
-
+    async def _list(self, kind: Kind) -> list[Key]:
+        """Take a full list as the truth; return the keys that changed or are gone."""
         mark = self._inventory.mark()
-        listed = await self._hub.list(kind, take)
+        listed = await self._hub.list(kind, lambda body: pack(kind, body))
         return self._inventory.replace_all(kind, listed, since=mark)
 
     def _consider(self, key: Key, priority: Priority) -> None:
@@ -284,7 +267,7 @@ class Controller:
             case Kind.GLOBAL_DEPLOYMENT:
                 if priority is Priority.USER:
                     self._urgent.add(key)
-                elif not self._surveyed:
+                elif not self._surveyed and self._inventory.is_settled(key):
                     return  # The survey looks at all of them, when there is something to see.
                 self._deployment_lane.add(key, priority=priority)
             case Kind.REGION:
@@ -320,7 +303,7 @@ class Controller:
         self._urgent.discard(key)
         if not self._fleet.knows(key):
             self._owner_found(key)
-        return await guarded(
+        result = await guarded(
             lambda: self._deployments.reconcile(key, priority),
             kind=key.kind,
             name=str(key),
@@ -328,6 +311,9 @@ class Controller:
             telemetry=self._telemetry,
             on_bug=lambda: self._deployments.report_bug(key),
         )
+        if priority is Priority.USER and not isinstance(result, Done | Again):
+            self._urgent.add(key)  # The user still waits.
+        return result
 
     async def _reconcile_region(self, key: Key) -> Result:
         return await guarded(
@@ -377,10 +363,3 @@ class Controller:
         task = asyncio.get_running_loop().create_task(self._hub.emit_event(event))
         self._emitting.add(task)
         task.add_done_callback(self._emitting.discard)
-
-
-def _is_waiting(deployment: Document) -> bool:
-    """Tell whether a user changed it while no operator led, and may be waiting."""
-    metadata = deployment["metadata"]
-    told = (deployment.get("status") or {}).get("observedGeneration")
-    return bool(told != metadata.get("generation") or metadata.get("deletionTimestamp"))

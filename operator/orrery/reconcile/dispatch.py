@@ -132,6 +132,8 @@ class Dispatch:
     def _is_unsure(self, scope: Scope, region: str, assignment: Assignment) -> bool:
         """Tell whether a settled job must be looked at: it was not well when last seen."""
         state = scope.states[region]
+        if self._fleet.has_moved(region, scope.key):
+            return True
         if state.phase == "Failed":
             return False
         seen = self._fleet.seen(region, scope.key)

@@ -179,6 +179,11 @@ class Fleet:
         member = self._members.get(region)
         return member.actor.view.seen(key) if member and member.actor else None
 
+    def has_moved(self, region: str, key: Key) -> bool:
+        """Tell whether an event told of the job of *key* before the deployment was looked at."""
+        member = self._members.get(region)
+        return bool(member and member.actor and key in member.actor.view.moved)
+
     def regions_running(self, key: Key) -> list[str]:
         """List the open regions that hold a job of *key*, stopped ones included."""
         return [name for name, m in self.members() if m.is_open and self.seen(name, key)]

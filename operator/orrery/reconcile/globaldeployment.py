@@ -7,12 +7,11 @@ No region is awaited here: each has a lane of its own, and what the lanes find c
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import get_args
 
 from orrery import names
 from orrery.api.base import Metadata
 from orrery.api.conditions import Reason
-from orrery.api.globaldeployment import GlobalDeploymentStatus, RegionalPhase
+from orrery.api.globaldeployment import GlobalDeploymentStatus
 from orrery.api.validation import ValidationFailure, validate_deployment
 from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
@@ -34,8 +33,6 @@ from orrery.reconcile.secrets import SecretReader
 from orrery.regional import RegionalDeployment
 from orrery.render.digest import spec_revision
 from orrery.render.variables import secret_references
-
-_SAME: Mapping[RegionalPhase, RegionalPhase] = {name: name for name in get_args(RegionalPhase)}
 
 Phase = Callable[[Scope], Awaitable[None]]
 
@@ -344,14 +341,14 @@ class DeploymentReconciler:
 def _remembered(status: GlobalDeploymentStatus) -> dict[str, RegionalState]:
     """Read back from the status what we last left in each region.
 
-    What is the same in most regions is held once: there are millions of these.
+    The digest, the same in most regions, is held once: there are millions of these.
     """
     states = {}
     for continent in status.continents:
         for region, told in continent.regions.items():
             ready, _, desired = told.ready.partition("/")
             states[region] = RegionalState(
-                phase=_SAME[told.phase],
+                phase=told.phase,
                 ready=int(ready or 0),
                 desired=int(desired or 0),
                 digest=sys.intern(told.revision),

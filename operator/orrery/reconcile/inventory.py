@@ -32,6 +32,8 @@ class Packed:
     text: bytes
     signature: Signature
     version: str
+    settled: bool
+    """Whether its status tells of its latest generation, and nobody deletes it."""
 
     @property
     def uid(self) -> object:
@@ -140,6 +142,11 @@ class Inventory:
         version, known = packed.version, held.version
         return version.isdecimal() and known.isdecimal() and int(version) < int(known)
 
+    def is_settled(self, key: Key) -> bool:
+        """Tell whether nobody waits for *key*, as for one that was changed, or is gone."""
+        packed = self._objects.get(key)
+        return packed is not None and packed.settled
+
     def __contains__(self, key: Key) -> bool:
         return key in self._objects
 
@@ -161,7 +168,14 @@ def pack(kind: Kind, body: Mapping[str, Any]) -> Packed:
         text=zlib.compress(orjson.dumps(_trimmed(body)), PACKING),
         signature=_signature(body),
         version=str(body["metadata"].get("resourceVersion") or ""),
+        settled=_is_settled(body),
     )
+
+
+def _is_settled(body: Mapping[str, Any]) -> bool:
+    metadata, status = body["metadata"], body.get("status") or {}
+    told = status.get("observedGeneration") == metadata.get("generation")
+    return told and not metadata.get("deletionTimestamp")
 
 
 def _signature(body: Mapping[str, Any]) -> Signature:

@@ -64,7 +64,11 @@ class LaneWork:
     async def __call__(self, region: str, key: Key) -> Result:
         """Work on *key* in *region*."""
         member = self._fleet.member(region)
-        if member is None or member.actor is None or not self._concerns(member, region, key):
+        if member is None or member.actor is None:
+            return Done()
+        if not self._concerns(member, region, key):
+            if not self._fleet.knows(key) and member.actor.view.seen(key) is not None:
+                member.actor.view.moved.add(key)
             return Done()
         this = self._pass(member, region, key)
         return await guarded(
@@ -142,7 +146,8 @@ class LaneWork:
         seen = this.view.seen(this.key)
         drifted = seen is None or seen.stop or seen.index != after.index
         held = member.held if (member := self._fleet.member(this.region)) else ()
-        if after != before or (drifted and this.assignment is None and this.key not in held):
+        told = after == before == now  # A pass over the deployment may have told of *now*.
+        if not told or (drifted and this.assignment is None and this.key not in held):
             self._changed(this.key)
         if after.phase == "Failed" and (before is None or before.phase != "Failed"):
             reason = after.reason or Reason.UNHEALTHY

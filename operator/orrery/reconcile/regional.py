@@ -146,6 +146,7 @@ async def write_job(this: Pass) -> None:
             await _register(this, assignment, expected_index)
             this.repaired = repairs
         case protocol.Settled(index):
+            this.view.tried.discard(this.key)
             this.state = _taken(this.state, assignment, index)
         case protocol.Foreign(owner):
             message = (

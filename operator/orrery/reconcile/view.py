@@ -27,6 +27,8 @@ class RegionView:
     """One creation at a time: many jobs of a new tenant arrive together."""
     tried: set[Key] = field(default_factory=set)
     """Jobs whose last register failed, for whatever reason: they are read before the next."""
+    moved: set[Key] = field(default_factory=set)
+    """Jobs that an event told of before their deployment had its first pass: it looks at them."""
     index: int = 0
     listed: bool = False
     _jobs: dict[Key, Seen] = field(default_factory=dict)
@@ -35,6 +37,7 @@ class RegionView:
         """Take a full list as the truth."""
         self.index = jobs.index
         self.listed = True
+        self.moved.clear()
         self._jobs = {
             key: Seen(
                 index=stub.job_modify_index,
@@ -48,6 +51,7 @@ class RegionView:
 
     def note(self, key: Key, job: Job | None, *, running: int = 0) -> None:
         """Take a job that was just read as the truth about that one job."""
+        self.moved.discard(key)
         if job is None:
             self._jobs.pop(key, None)
             return

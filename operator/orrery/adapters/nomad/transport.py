@@ -25,10 +25,6 @@ T = TypeVar("T")
 _KEEP_ALIVE = 60.0
 """Longer than the pauses between two probes of a region, shorter than servers keep connections."""
 
-_LARGE = 128 * 1024
-"""Bytes of a reply after which its connection is closed, since TLS keeps buffers as large as the
-largest piece that ever came: half a megabyte for each region that was listed."""
-
 _INDEX = re.compile(r"[0-9]{1,20}")
 
 _REFUSED_CERTIFICATE = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
@@ -114,8 +110,6 @@ class Transport:
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise TransportFailure("answers in an encoding that was not asked for", sent=True)
             content = await _read_capped(response, max_bytes)
-            if len(content) > _LARGE:
-                response.close()
             index = _INDEX.fullmatch(response.headers.get("X-Nomad-Index", ""))
             return Reply(
                 status=response.status,
