@@ -11,6 +11,7 @@ from orrery.adapters.memory import MemoryNomad
 from orrery.api.conditions import Reason
 from orrery.engine.queue import Priority
 from orrery.errors import Unreachable
+from orrery.ports import Key, Kind
 
 pytestmark = pytest.mark.looptime(noop_cycles=0)
 
@@ -136,3 +137,38 @@ async def test_what_a_user_waits_for_stays_urgent_when_a_call_to_the_hub_fails()
         await world.settle(10)
 
         assert told[:2] == [Priority.USER, Priority.USER]
+
+
+async def test_regions_are_named_before_anything_is_registered_there() -> None:
+    async with a_world(["fra"]) as world:
+        key = Key(Kind.GLOBAL_DEPLOYMENT, "team-a", "shop")
+        nomad, told = world.regions["fra"], []
+        register = nomad.register_job
+
+        async def listening(*positional: Any, **keywords: Any) -> None:
+            told.append(world.regional(key))
+            await register(*positional, **keywords)
+
+        nomad.register_job = listening  # type: ignore[method-assign]  # hands through
+        world.hub.latency = 1.0
+        assert world.apply(a_deployment()) == key
+        await world.until(lambda: world.is_ready(key))
+
+        assert [set(regions) for regions in told] == [{"fra"}]
+
+
+async def test_a_returned_region_gets_no_spec_of_the_time_before_its_silence() -> None:
+    async with a_world(["fra"]) as world:
+        key = world.apply(a_deployment())
+        await world.until(lambda: world.is_ready(key))
+        await world.settle(30)
+
+        world.regions["fra"].dark = True
+        world.apply(a_deployment(docker={"image": "registry.example/shop:2"}))
+        await world.settle(60)
+        world.apply(a_deployment(docker={"image": "registry.example/shop:3"}))
+        await world.settle(10)
+        world.regions["fra"].dark = False
+        await world.until(lambda: world.is_ready(key))
+
+        assert world.registers() == {"fra": 2}
