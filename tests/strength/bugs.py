@@ -155,7 +155,7 @@ BUGS = (
         "a-region-counts-as-open-when-it-names-a-leader",
         "reconcile/actor.py",
         "        elif self._blind_for is None and self.view.listed:",
-        "        elif self.view.listed:",
+        "        elif self._blind_for is None:",
     ),
     Bug(
         "a-refusal-is-forgotten-with-the-next-probe",

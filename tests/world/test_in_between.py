@@ -172,3 +172,12 @@ async def test_a_returned_region_gets_no_spec_of_the_time_before_its_silence() -
         await world.until(lambda: world.is_ready(key))
 
         assert world.registers() == {"fra": 2}
+
+
+async def test_a_region_that_names_a_leader_and_lists_nothing_is_not_open() -> None:
+    async with a_world(["fra"]) as world:
+        world.regions["fra"].list_jobs = asyncio.Event().wait  # type: ignore[assignment,method-assign]  # hangs
+        await world.restart_operator()
+        await world.settle(20)
+
+        assert not world.controller.ready
