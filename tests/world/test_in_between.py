@@ -34,6 +34,14 @@ def hush(world: World, region: str) -> None:
     nomad.silent = True
 
 
+async def at_rest(world: World) -> Key:
+    """Apply a deployment, and wait until nothing is left to be done about it."""
+    key = world.apply(a_deployment())
+    await world.until(lambda: world.is_ready(key))
+    await world.settle(60)
+    return key
+
+
 async def mending(world: World, region: str, count: int = 7) -> float:
     """Scale a job by hand; return the seconds until that is undone."""
     loop = asyncio.get_running_loop()
@@ -48,9 +56,7 @@ async def mending(world: World, region: str, count: int = 7) -> float:
 
 async def test_an_edit_before_the_first_pass_after_a_start_is_undone() -> None:
     async with a_world(["fra", "par"], nomad=Abyss) as world:
-        key = world.apply(a_deployment())
-        await world.until(lambda: world.is_ready(key))
-        await world.settle(60)
+        await at_rest(world)
 
         hush(world, "par")
         await world.restart_operator()
@@ -61,9 +67,7 @@ async def test_an_edit_before_the_first_pass_after_a_start_is_undone() -> None:
 
 async def test_a_change_that_a_list_tells_of_does_not_wait_for_the_other_regions() -> None:
     async with a_world(["fra", "par"], nomad=Abyss) as world:
-        key = world.apply(a_deployment())
-        await world.until(lambda: world.is_ready(key))
-        await world.settle(60)
+        key = await at_rest(world)
         hush(world, "par")
         await world.restart_operator()
         await world.settle(1)
@@ -80,9 +84,7 @@ async def test_a_change_that_a_list_tells_of_does_not_wait_for_the_other_regions
 
 async def test_a_status_is_that_of_the_end_of_a_look_that_a_change_overtook() -> None:
     async with a_world(["fra"]) as world:
-        key = world.apply(a_deployment())
-        await world.until(lambda: world.is_ready(key))
-        await world.settle(60)
+        key = await at_rest(world)
 
         world.regions["fra"].latency = 2.0
         world.controller._fleet.look("fra", key, priority=Priority.NEWS)
@@ -109,9 +111,7 @@ async def test_a_lost_reply_does_not_make_later_repairs_slow() -> None:
 
 async def test_a_busy_loop_makes_looks_wait_and_no_repair() -> None:
     async with a_world(["fra"]) as world:
-        key = world.apply(a_deployment())
-        await world.until(lambda: world.is_ready(key))
-        await world.settle(60)
+        await at_rest(world)
 
         world.controller._lag.seconds = 1e6
 

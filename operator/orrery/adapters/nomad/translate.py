@@ -62,6 +62,7 @@ _MISSHAPEN = (
     RecursionError,
     TypeError,
     ValueError,
+    msgspec.MsgspecError,
 )
 
 
@@ -73,7 +74,7 @@ def readable(body: bytes, translate: Callable[[Any], T]) -> T:
     """Decode *body* and translate it."""
     try:
         return translate(_DECODERS.get(translate, orjson.loads)(body))
-    except (*_MISSHAPEN, msgspec.MsgspecError) as error:
+    except _MISSHAPEN as error:
         raise UnreadableDocument(type(error).__name__) from error
 
 
