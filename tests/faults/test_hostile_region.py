@@ -36,6 +36,7 @@ CAUSES = {
     "plain-http": "no connection: TLS: ",
     "html": "answers with something else than Nomad's JSON",
     "endless": "the reply is too large",
+    "crowded": "answers with something else than Nomad's JSON",
     "hanging": "no answer in time",
     "redirect": "answers with a redirect (307), and none is followed",
 }
@@ -79,6 +80,29 @@ async def flood(request: Request, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0)
 
 
+ROW = b'{"Namespace":"orrery-team-a","ID":"x%d","JobModifyIndex":1,"Status":"","Stop":false}'
+CROWD = b"[" + b",".join([ROW % number for number in range(200_000)]) + b"]"
+"""A page of jobs well below the cap in bytes, and much longer than was asked for."""
+
+CROWDED = {
+    "/v1/status/leader": b'"10.0.0.1:4647"',
+    "/v1/agent/self": b'{"config":{"Region":"global","Version":{"Version":"2.0.6"}}}',
+    "/v1/namespaces": b'[{"Name":"default"}]',
+    "/v1/jobs": CROWD,
+}
+
+
+async def crowd(request: Request, writer: asyncio.StreamWriter) -> None:
+    """Be Nomad in all but the number of jobs."""
+    path = request.target.partition("?")[0]
+    if path == "/v1/event/stream":
+        writer.write(HEAD + b"\r\n{}\n")
+        await asyncio.Event().wait()
+    one_row = "per_page=1&" in request.target + "&"
+    writer.write(reply(body=b"[]" if one_row else CROWDED[path], X_Nomad_Index="9"))
+    await writer.drain()
+
+
 async def hang(request: Request, writer: asyncio.StreamWriter) -> None:
     await asyncio.Event().wait()
 
@@ -108,6 +132,7 @@ async def set_trap(folder: Path, own: Authority) -> AsyncIterator[Trap]:
         answers: dict[str, Answer] = {
             "html": always(reply(body=b"<html>Welcome</html>", Content_Type="text/html")),
             "endless": flood,
+            "crowded": crowd,
             "hanging": hang,
             "redirect": away,
         }

@@ -217,4 +217,11 @@ BUGS = (
         "if key not in self._inventory)",
         "if key in self._inventory)",
     ),
+    Bug(
+        "a-busy-operator-sees-an-edit-late",
+        "reconcile/actor.py",
+        '        if event.topic == "Job" and not under_way:\n'
+        "            return self._pace.settle\n",
+        "",
+    ),
 )

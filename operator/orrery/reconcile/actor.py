@@ -20,6 +20,9 @@ from orrery.reconcile.view import RegionView
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 200
+"""Events that are taken before everything else in the process has its turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -195,7 +198,7 @@ class RegionActor:
             fresh = False
             if batch.index and batch.index <= self.view.index:
                 continue
-            self._take(batch)
+            await self._take(batch)
             await self._refresh_nodes()
 
     async def _refresh_nodes(self) -> None:
@@ -211,8 +214,10 @@ class RegionActor:
         if tuple(before) != tuple(self.view.nodes):
             self._listener.machines_changed(self.name)
 
-    def _take(self, batch: EventBatch) -> None:
-        for event in batch.events:
+    async def _take(self, batch: EventBatch) -> None:
+        for number, event in enumerate(batch.events, start=1):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
             if event.topic == "Node":
                 self._nodes_stale = True
                 continue

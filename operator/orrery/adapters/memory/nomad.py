@@ -104,6 +104,11 @@ class MemoryNomad:
         for queue in self._subscribers:
             queue.put_nowait(None)
 
+    def announce(self, *events: RegionEvent) -> None:
+        """Publish events that nothing here causes by itself, as those of machines and instances."""
+        for queue in self._subscribers:
+            queue.put_nowait(EventBatch(next(self._raft), events))
+
     def forget(self, namespace: str, job_id: str) -> None:
         """Purge a job by hand, beside Orrery."""
         del self._jobs[namespace, job_id]

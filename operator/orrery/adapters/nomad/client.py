@@ -10,6 +10,7 @@ import orjson
 
 from orrery.adapters.nomad import translate
 from orrery.adapters.nomad.credentials import parse_endpoint, parse_token, tls_context
+from orrery.adapters.nomad.decoding import UnreadableDocument, decode
 from orrery.adapters.nomad.paths import collection, job_path, namespace_path, variable_target
 from orrery.adapters.nomad.replies import (
     Call,
@@ -20,6 +21,7 @@ from orrery.adapters.nomad.replies import (
     judge,
     unreadable,
 )
+from orrery.adapters.nomad.shapes import PAGE_ROWS
 from orrery.adapters.nomad.stream import EventStream
 from orrery.adapters.nomad.transport import Transport
 from orrery.nomad_version import check_version
@@ -58,7 +60,9 @@ class Limits:
     reply_bytes: int = 8 * MIB
     list_bytes: int = 64 * MIB
     """For all pages of a list together."""
-    page: int = 1000
+    list_rows: int = 50_000
+    """The same, in rows: each costs time, however small it is."""
+    page: int = PAGE_ROWS
     """Rows per page."""
     connections: int = 8
     """For calls; Nomad gains nothing from more. The event stream has its own."""
@@ -257,6 +261,7 @@ class NomadClient:
             silence=3 * self._limits.heartbeat,
             settle=self._limits.settle,
             line_bytes=self._limits.event_bytes,
+            thread_bytes=self._limits.thread_bytes,
         )
         start = index or await self._index() + 1
         self._streams.add(stream)
@@ -313,6 +318,9 @@ class NomadClient:
             rows += await self._decode(call, reply, read)
             index = index or reply.index
             budget -= len(reply.body)
+            if len(rows) > self._limits.list_rows:
+                failure = TransportFailure("the list is too long", sent=True)
+                raise failed(call, self._endpoint, failure)
             token = reply.next_token
             if not token:
                 return index, rows
@@ -348,10 +356,8 @@ class NomadClient:
 
     async def _decode(self, call: Call, reply: Reply, read: Callable[[Any], T]) -> T:
         try:
-            if len(reply.body) > self._limits.thread_bytes:
-                return await asyncio.to_thread(translate.readable, reply.body, read)
-            return translate.readable(reply.body, read)
-        except translate.UnreadableDocument as error:
+            return await decode(reply.body, read, thread_bytes=self._limits.thread_bytes)
+        except UnreadableDocument as error:
             raise unreadable(call, self._endpoint) from error
 
 

@@ -2,15 +2,29 @@
 
 The list of a region's jobs and the events are most of what Nomad sends: an event carries a whole
 job, or a whole allocation with its job, of which a few words count.
+
+Decoding holds everything else up, so each shape says how long its lists may be: a document with
+more than that is given up at the first item too many.
 """
 
-from typing import TypedDict
+from typing import Annotated, TypedDict
+
+from msgspec import Meta
+
+PAGE_ROWS = 1000
+"""Rows of a list that are asked for at a time; Nomad sends no more."""
+
+EVENTS = 10_000
+"""Events of one write, so of one line of the stream; a plan for a large job has thousands."""
+
+ENTRIES = 1000
+"""Keys of a job's Meta, and its task groups."""
 
 
 class Summary(TypedDict, total=False):
     """Counts of allocations by task group."""
 
-    Summary: dict[str, dict[str, int]] | None
+    Summary: Annotated[dict[str, dict[str, int]], Meta(max_length=ENTRIES)] | None
 
 
 class JobRow(TypedDict, total=False):
@@ -21,8 +35,12 @@ class JobRow(TypedDict, total=False):
     JobModifyIndex: int
     Status: str
     Stop: bool
-    Meta: dict[str, str] | None
+    Meta: Annotated[dict[str, str], Meta(max_length=ENTRIES)] | None
     JobSummary: Summary | None
+
+
+JobPage = Annotated[list[JobRow], Meta(max_length=PAGE_ROWS)]
+"""One page of the job list."""
 
 
 class Health(TypedDict, total=False):
@@ -65,4 +83,4 @@ class Batch(TypedDict, total=False):
     """One line of the event stream."""
 
     Index: int
-    Events: list[Event] | None
+    Events: Annotated[list[Event], Meta(max_length=EVENTS)] | None

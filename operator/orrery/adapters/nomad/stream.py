@@ -17,9 +17,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from http import HTTPStatus
 
+from orrery.adapters.nomad.decoding import UnreadableDocument, decode
 from orrery.adapters.nomad.paths import collection
 from orrery.adapters.nomad.replies import Call, Reply, TransportFailure, failed, judge, unreadable
-from orrery.adapters.nomad.translate import UnreadableDocument, event_batch, readable
+from orrery.adapters.nomad.translate import event_batch
 from orrery.adapters.nomad.transport import ByteStream, Transport
 from orrery.errors import OrreryError
 from orrery.ports import EventBatch
@@ -45,6 +46,7 @@ class EventStream:
         silence: float,
         settle: float,
         line_bytes: int,
+        thread_bytes: int,
     ) -> None:
         self._transport = transport
         self._endpoint = endpoint
@@ -53,6 +55,7 @@ class EventStream:
         self._silence = silence
         self._settle = settle
         self._line_bytes = line_bytes
+        self._thread_bytes = thread_bytes
         self._reopen = False
         self._waiting: asyncio.Timeout | None = None
 
@@ -69,7 +72,7 @@ class EventStream:
             target = collection("/v1/event/stream", namespace="*", index=seen or start) + _TOPICS
             try:
                 async with self._transport.stream(target, deadline=self._deadline) as stream:
-                    lines = _Lines(stream, self._line_bytes)
+                    lines = _Lines(stream, self._line_bytes, self._thread_bytes)
                     await self._check(stream)
                     batch: EventBatch | None = await self._first(lines, seen)
                     while batch:
@@ -135,9 +138,10 @@ class _StreamEnded(TransportFailure):
 class _Lines:
     """Cut the stream into its lines; a read that is given up loses nothing."""
 
-    def __init__(self, stream: ByteStream, longest: int) -> None:
+    def __init__(self, stream: ByteStream, longest: int, thread_bytes: int) -> None:
         self._stream = stream
         self._longest = longest
+        self._thread_bytes = thread_bytes
         self._buffer = bytearray()
 
     async def next(self) -> EventBatch:
@@ -151,5 +155,8 @@ class _Lines:
                 raise _StreamEnded("the event stream ended", sent=True)
             self._buffer += chunk
         line = bytes(self._buffer[:end])
+        batch = _HEARTBEAT
+        if line.strip():
+            batch = await decode(line, event_batch, thread_bytes=self._thread_bytes)
         del self._buffer[: end + 1]
-        return readable(line, event_batch) if line.strip() else _HEARTBEAT
+        return batch

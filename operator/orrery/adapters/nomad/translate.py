@@ -1,17 +1,13 @@
 """Read Nomad's JSON into the values of the port. Pure.
 
-A document of another shape raises whatever reading it raises; `readable` is the one place that says
-what that means.
+A document of another shape raises whatever reading it raises; `orrery.adapters.nomad.decoding` is
+the one place that says what that means.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-import msgspec
-import orjson
-
-from orrery.adapters.nomad import shapes
 from orrery.adapters.nomad.replies import one_line
 from orrery.ports import (
     AgentFacts,
@@ -27,8 +23,6 @@ from orrery.ports import (
     Submission,
     Variable,
 )
-
-T = TypeVar("T")
 
 _BAD_TASK_EVENTS = frozenset(
     {
@@ -53,29 +47,6 @@ _UPDATES = {
     "Preemptions": "preemption",
     "Ignore": "ignore",
 }
-
-
-_MISSHAPEN = (
-    ArithmeticError,
-    AttributeError,
-    KeyError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    msgspec.MsgspecError,
-)
-
-
-class UnreadableDocument(ValueError):
-    """The body is not JSON, or not the document that was asked for."""
-
-
-def readable(body: bytes, translate: Callable[[Any], T]) -> T:
-    """Decode *body* and translate it."""
-    try:
-        return translate(_DECODERS.get(translate, orjson.loads)(body))
-    except _MISSHAPEN as error:
-        raise UnreadableDocument(type(error).__name__) from error
 
 
 def job_stubs(rows: list[Any]) -> list[JobStub]:
@@ -307,10 +278,3 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
-
-
-_DECODERS: Mapping[Callable[..., Any], Callable[[bytes], Any]] = {
-    job_stubs: msgspec.json.Decoder(list[shapes.JobRow]).decode,
-    event_batch: msgspec.json.Decoder(shapes.Batch).decode,
-}
-"""How the large documents are decoded; all others are read as a whole."""

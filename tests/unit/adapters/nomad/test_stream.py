@@ -9,6 +9,7 @@ import orjson
 import pytest
 from tests.unit.adapters.nomad.servers import Answer, Request, always, connected, reply, serve
 
+from orrery.adapters.nomad.shapes import EVENTS
 from orrery.errors import Refused, Unreachable
 from orrery.ports import EventBatch
 
@@ -186,6 +187,32 @@ async def test_a_line_without_end_is_given_up() -> None:
 
         with pytest.raises(Unreachable, match="larger than any job"):
             await anext(events)
+
+
+async def test_a_line_with_more_events_than_a_write_can_cause_is_not_read() -> None:
+    event = b'{"Topic":"Job","Type":"JobRegistered","Payload":{"Job":{"ID":"shop"}}}'
+    line = b'{"Index":41,"Events":[' + b",".join([event] * (EVENTS + 1)) + b"]}\n"
+    async with (
+        serve(a_region([HEARTBEAT, line])) as server,
+        connected(server.endpoint) as client,
+        client.events(index=0) as events,
+    ):
+        await anext(events)
+
+        with pytest.raises(Unreachable, match="something else than Nomad's JSON"):
+            await anext(events)
+
+
+async def test_a_large_line_is_decoded_off_the_loop() -> None:
+    lines = [HEARTBEAT, a_line(41, "x" * 2000), a_line(42)]
+    async with (
+        serve(a_region(lines)) as server,
+        connected(server.endpoint, thread_bytes=1000) as client,
+        client.events(index=0) as events,
+    ):
+        batches = [await anext(events) for _ in lines]
+
+    assert [batch.index for batch in batches] == [0, 41, 42]
 
 
 async def test_a_denied_stream_is_refused_in_nomads_words() -> None:

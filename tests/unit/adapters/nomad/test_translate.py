@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orrery.adapters.nomad import translate
-from orrery.adapters.nomad.translate import UnreadableDocument, readable
+from orrery.adapters.nomad.decoding import UnreadableDocument, readable
 from orrery.ports import EventBatch, JobStub, Node, RegionEvent
 
 TRANSLATORS: list[Callable[[Any], Any]] = [
