@@ -1,43 +1,13 @@
-"""The Protocols that reconcilers talk through, and the values they exchange.
-
-Every method may raise the leaves of `orrery.errors`: `Unreachable` when the remote gives no usable
-answer, `Refused` when it says no, `Conflict` when a compare-and-set lost, `OutcomeUnknown` when a
-write may have happened. Nothing else escapes an adapter.
-"""
+"""One region's Nomad: the calls, and the values they exchange."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
-T = TypeVar("T")
-
-Document = Mapping[str, Any]
-"""A JSON object as it stands on the wire."""
-
-
-class Kind(StrEnum):
-    """The four kinds."""
-
-    CONTINENT = "Continent"
-    REGION = "Region"
-    REGION_CLASS = "RegionClass"
-    GLOBAL_DEPLOYMENT = "GlobalDeployment"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
-    """Names one object of the hub; *namespace* is empty for cluster-scoped kinds."""
-
-    kind: Kind
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+from orrery.ports.values import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,95 +274,3 @@ class NomadFactory(Protocol):
 
     def connect(self, credentials: Credentials) -> RegionNomad:
         """Make a client; connects lazily. Raises `InvalidSpec` for unusable credentials."""
-
-
-class Hub(Protocol):
-    """The hub's API server, as far as reconcilers write to or freshly read from it."""
-
-    async def read(self, key: Key) -> Document | None:
-        """Read one object fresh, None when it does not exist."""
-
-    async def list(self, kind: Kind, take: Callable[[Document], T]) -> Sequence[T]:
-        """Return what *take* makes of each object of *kind*, page by page: never all at once."""
-
-    async def is_leaving(self, kind: Kind) -> bool:
-        """Tell whether the definition of *kind* is being deleted, with all objects of it."""
-
-    async def read_secret(self, namespace: str, name: str) -> Secret | None:
-        """Read a Secret, None when it does not exist."""
-
-    async def write_status(self, key: Key, uid: str, status: Document) -> None:
-        """Replace the status of the very object with *uid*. Raises `Conflict` when it is gone."""
-
-    async def add_finalizer(self, key: Key, uid: str, finalizer: str) -> None:
-        """Add *finalizer* to the very object with *uid*; adding it twice changes nothing."""
-
-    async def remove_finalizer(self, key: Key, uid: str, finalizer: str) -> None:
-        """Remove *finalizer* from the very object with *uid*; it may be gone already."""
-
-    async def emit_event(self, event: HubEvent) -> None:
-        """Record a Kubernetes Event. Best effort: losing one is logged, never raised."""
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A Secret's decoded data and annotations."""
-
-    namespace: str
-    name: str
-    type: str
-    annotations: Mapping[str, str]
-    data: Mapping[str, bytes] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class HubEvent:
-    """Something that changed, in the past tense, about one object."""
-
-    key: Key
-    uid: str
-    type: str
-    """Normal or Warning."""
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """Who leads, and for how long; times are wall-clock seconds, for people only."""
-
-    holder: str
-    """Empty when it was released."""
-    duration: float
-    """Seconds after which it is free when it is not renewed."""
-    acquired: float
-    renewed: float
-    transitions: int = 0
-    version: str = ""
-    """Changes with every write; an update names the one that it replaces."""
-
-
-class LeaseStore(Protocol):
-    """Where candidates keep the one lease they compete for."""
-
-    async def read(self) -> Lease | None:
-        """Read the lease, None when nobody ever led."""
-
-    async def create(self, lease: Lease) -> Lease:
-        """Create the lease. Raises `Conflict` when somebody was faster."""
-
-    async def update(self, lease: Lease) -> Lease:
-        """Replace the lease of that *version*. Raises `Conflict` when it has changed."""
-
-
-class Clock(Protocol):
-    """Time, so that tests can own it."""
-
-    def now(self) -> float:
-        """Return wall-clock seconds since the epoch, UTC."""
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""

@@ -1,0 +1,68 @@
+"""The Protocols that reconcilers talk through, and the values they exchange.
+
+Every method may raise the leaves of `orrery.errors`: `Unreachable` when the remote gives no usable
+answer, `Refused` when it says no, `Conflict` when a compare-and-set lost, `OutcomeUnknown` when a
+write may have happened. Nothing else escapes an adapter.
+"""
+
+from orrery.ports.clock import Clock
+from orrery.ports.continental import (
+    ClusterAccess,
+    ClusterFactory,
+    ContinentalCluster,
+    ObjectRef,
+    Right,
+)
+from orrery.ports.hub import Hub, HubEvent, Lease, LeaseStore, Secret
+from orrery.ports.nomad import (
+    AgentFacts,
+    Allocation,
+    Credentials,
+    EventBatch,
+    Job,
+    JobDeployment,
+    JobList,
+    JobStub,
+    Node,
+    NomadFactory,
+    PlacementFailure,
+    PlanResult,
+    RegionEvent,
+    RegionNomad,
+    Submission,
+    Variable,
+)
+from orrery.ports.values import Document, Key, Kind
+
+__all__ = [
+    "AgentFacts",
+    "Allocation",
+    "Clock",
+    "ClusterAccess",
+    "ClusterFactory",
+    "ContinentalCluster",
+    "Credentials",
+    "Document",
+    "EventBatch",
+    "Hub",
+    "HubEvent",
+    "Job",
+    "JobDeployment",
+    "JobList",
+    "JobStub",
+    "Key",
+    "Kind",
+    "Lease",
+    "LeaseStore",
+    "Node",
+    "NomadFactory",
+    "ObjectRef",
+    "PlacementFailure",
+    "PlanResult",
+    "RegionEvent",
+    "RegionNomad",
+    "Right",
+    "Secret",
+    "Submission",
+    "Variable",
+]
