@@ -39,6 +39,11 @@ def a_region(
     return body
 
 
+def a_managed_region(name: str, *, continent: str = "eu", **spec: Any) -> dict[str, Any]:
+    """Make a Region whose control plane Orrery runs."""
+    return _object("Region", name, {"continent": continent, "class": "standard", **spec})
+
+
 def a_continent(name: str = "eu") -> dict[str, Any]:
     """Make a Continent."""
     return _object("Continent", name, {})

@@ -13,8 +13,15 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from orrery.adapters.clock import SystemClock
-from orrery.adapters.kube import HubConnection, HubSource, KubeHub, KubeLeases
+from orrery.adapters.kube import (
+    HubConnection,
+    HubSource,
+    KubeClusterFactory,
+    KubeHub,
+    KubeLeases,
+)
 from orrery.adapters.nomad import NomadClientFactory
+from orrery.adapters.pki import CryptographyPki
 from orrery.config import Config
 from orrery.engine.leader import Elector
 from orrery.engine.watchdog import Watchdog
@@ -77,6 +84,8 @@ async def run(config: Config) -> int:
         controller = Controller(
             hub=hub,
             nomad=NomadClientFactory(),
+            clusters=KubeClusterFactory(source),
+            pki=CryptographyPki(),
             clock=clock,
             config=config,
             telemetry=telemetry,

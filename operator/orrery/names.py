@@ -21,6 +21,24 @@ ANNOTATION_RECONCILE_AT = f"{GROUP}/reconcile-at"
 ANNOTATION_ALLOW_STOPS = f"{GROUP}/allow-stops-until"
 """On a Region: until this moment, written as in RFC 3339, any number of jobs may be stopped."""
 
+ANNOTATION_ROTATE_AUTHORITY = f"{GROUP}/rotate-authority"
+"""On a Managed Region: a new value asks for a new certificate authority, without interruption."""
+
+ANNOTATION_FORGET_AUTHORITY = f"{GROUP}/forget-authority"
+"""On a Managed Region: the fingerprint of an authority that is lost and may be replaced."""
+
+ANNOTATION_CONFIGURATION = f"{GROUP}/configuration"
+"""On a pod template: digest of the configuration, so that another one means other pods."""
+
+ANNOTATION_CERTIFICATES = f"{GROUP}/certificates"
+"""The same of certificates, for programs that read them at their start only."""
+
+LABEL_INSTALL = f"{GROUP}/install"
+LABEL_REGION = f"{GROUP}/region"
+LABEL_NAME = "app.kubernetes.io/name"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_PART_OF = "app.kubernetes.io/part-of"
+
 META_INSTALL = "orrery_install"
 META_NAMESPACE = "orrery_namespace"
 META_NAME = "orrery_name"
@@ -61,3 +79,33 @@ def port_label(port: int) -> str:
 def service_name(job_id: str, port: int) -> str:
     """Name the Nomad service of one port of a job."""
     return f"{job_id}-{port}"
+
+
+def region_labels(install: str, region: str) -> dict[str, str]:
+    """Label all that belongs to a region's control plane in its continent's cluster."""
+    return {
+        LABEL_INSTALL: install,
+        LABEL_MANAGED_BY: FIELD_MANAGER,
+        LABEL_PART_OF: "region-control-plane",
+        LABEL_REGION: region,
+    }
+
+
+def server_host(region: str) -> str:
+    """Name a region's Nomad servers in certificates, as Nomad itself demands it."""
+    return f"server.{region}.nomad"
+
+
+def client_host(region: str) -> str:
+    """Name a region's machines in certificates, as Nomad itself demands it."""
+    return f"client.{region}.nomad"
+
+
+def operator_host(region: str) -> str:
+    """Name Orrery in certificates of a region: the only one that may use its HTTP API."""
+    return f"operator.{region}.orrery"
+
+
+def front_door_host(region: str) -> str:
+    """Name a region's front door in certificates: no name that Nomad takes for an agent's."""
+    return f"front-door.{region}.orrery"

@@ -10,7 +10,14 @@ from tests.builders import a_class, a_continent, a_region, endpoint, region_secr
 from tests.fakes.clock import LoopClock
 from tests.fakes.mortal import Remote
 
-from orrery.adapters.memory import MemoryFactory, MemoryHub, MemoryNomad
+from orrery.adapters.memory import (
+    MemoryCluster,
+    MemoryClusterFactory,
+    MemoryFactory,
+    MemoryHub,
+    MemoryNomad,
+)
+from orrery.adapters.pki import CryptographyPki
 from orrery.config import Config
 from orrery.ports import Key, Kind
 from orrery.reconcile.controller import Controller
@@ -30,11 +37,19 @@ class World:
         regions: Mapping[str, MemoryNomad],
         *,
         config: Config | None = None,
+        clusters: Mapping[str, MemoryCluster] | None = None,
     ) -> None:
         self.hub = hub
+        self.clusters = clusters or {}
         self.config = config or Config()
         self.clock = LoopClock()
         self.regions = regions
+        self._addresses = {name: endpoint(name) for name in regions}
+        self.controller = self.make_controller()
+
+    def address(self, region: str, address: str) -> None:
+        """Have a region's Nomad answer at *address*, from the next start of an operator on."""
+        self._addresses[region] = address
         self.controller = self.make_controller()
 
     def furnish(self) -> None:
@@ -115,10 +130,14 @@ class World:
 
     def make_controller(self) -> Controller:
         """Make the controller of a new process of the operator."""
-        nomads = {endpoint(name): self.sees(name, nomad) for name, nomad in self.regions.items()}
+        nomads = {
+            self._addresses[name]: self.sees(name, nomad) for name, nomad in self.regions.items()
+        }
         controller = Controller(
             hub=self.sees("hub", self.hub),
             nomad=MemoryFactory(nomads),
+            clusters=MemoryClusterFactory(self.clusters),
+            pki=CryptographyPki(),
             clock=self.clock,
             config=self.config,
             telemetry=Telemetry(),

@@ -1,21 +1,23 @@
 """Certificate authorities and leaf certificates, and how they are kept on disk.
 
-Making a certificate is a function of its arguments, the clock included; only the `write_*`
-functions touch anything. Keys are EC P-256, the curve that Kubernetes, Nomad, Envoy and
+Making a certificate is a function of its arguments, the clock included, and of chance; only the
+`write_*` functions touch anything. Keys are EC P-256, the curve that Kubernetes, Nomad, Envoy and
 OpenSSL all accept by default.
 """
 
 import os
+import secrets
 import tempfile
-from collections.abc import Collection
-from dataclasses import dataclass, field
+import uuid
+from base64 import b64encode
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -26,6 +28,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from orrery.ports import Certificate, KeyPair, Usage
+
+E = TypeVar("E", bound=x509.ExtensionType)
+
 BACKDATING: Final = timedelta(minutes=5)
 """How far before now a certificate starts, so that a peer whose clock is behind accepts it."""
 
@@ -33,19 +39,94 @@ PRIVATE: Final = 0o600
 PUBLIC: Final = 0o644
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPair:
-    """A certificate and its private key, both PEM."""
+_DAMAGE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What is raised for what is no PEM, no key, locked by a password, or of a kind not known."""
 
-    certificate: str
-    key: str = field(repr=False)
+_USAGES: Final = {
+    Usage.SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
+    Usage.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH,
+}
+
+__all__ = [
+    "BACKDATING",
+    "PRIVATE",
+    "PUBLIC",
+    "CryptographyPki",
+    "KeyPair",
+    "Usage",
+    "create_authority",
+    "issue",
+    "write_bytes",
+    "write_file",
+    "write_key_pair",
+]
 
 
-class Usage(Enum):
-    """What a leaf certificate may prove."""
+class CryptographyPki:
+    """Implements `orrery.ports.Pki` with the package `cryptography` and the system's randomness."""
 
-    SERVER = ExtendedKeyUsageOID.SERVER_AUTH
-    CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
+    def create_authority(self, name: str, *, lifetime: timedelta, now: datetime) -> KeyPair:
+        """Make a self-signed authority."""
+        return create_authority(name, lifetime=lifetime, now=now)
+
+    def issue(
+        self,
+        authority: KeyPair,
+        name: str,
+        *,
+        hosts: Collection[str],
+        usages: Collection[Usage],
+        lifetime: timedelta,
+        now: datetime,
+    ) -> KeyPair:
+        """Issue a leaf certificate."""
+        return issue(authority, name, hosts=hosts, usages=usages, lifetime=lifetime, now=now)
+
+    def inspect(self, pair: KeyPair) -> Certificate | None:
+        """Say what the certificate of *pair* is; None when it is damaged or the key is not its."""
+        try:
+            (certificate,) = x509.load_pem_x509_certificates(pair.certificate.encode())
+            key = load_pem_private_key(pair.key.encode(), password=None)
+            described = _describe(certificate)
+        except _DAMAGE:
+            return None
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            return None
+        return described if key.public_key() == certificate.public_key() else None
+
+    def split_bundle(self, bundle: str) -> Mapping[str, str]:
+        """Return the certificates of *bundle* by fingerprint; none when it is damaged."""
+        try:
+            certificates = x509.load_pem_x509_certificates(bundle.encode())
+        except _DAMAGE:
+            return {}
+        return {_fingerprint(c): c.public_bytes(Encoding.PEM).decode() for c in certificates}
+
+    def is_issued_by(self, certificate: str, authority: str) -> bool:
+        """Whether *authority* signed *certificate*, both PEM."""
+        try:
+            leaf, issuer = (
+                x509.load_pem_x509_certificate(text.encode()) for text in (certificate, authority)
+            )
+            leaf.verify_directly_issued_by(issuer)
+        except (*_DAMAGE, InvalidSignature):
+            return False
+        return True
+
+    def gossip_key(self) -> str:
+        """Make a key for the gossip of Nomad's servers: 32 random bytes in base64."""
+        return b64encode(secrets.token_bytes(32)).decode()
+
+    def token(self) -> str:
+        """Make a secret token: a random UUID."""
+        return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
 
 
 def create_authority(
@@ -85,7 +166,7 @@ def issue(
         .issuer_name(issuer.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(authority=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([usage.value for usage in usages]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([_USAGES[usage] for usage in usages]), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
                 issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
@@ -145,6 +226,31 @@ def _builder(
         .not_valid_after(start + lifetime)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
+
+
+def _describe(certificate: x509.Certificate) -> Certificate:
+    constraints = _extension(certificate, x509.BasicConstraints)
+    names = _extension(certificate, x509.SubjectAlternativeName) or ()
+    purposes = _extension(certificate, x509.ExtendedKeyUsage) or ()
+    return Certificate(
+        fingerprint=_fingerprint(certificate),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        hosts=frozenset(str(name.value) for name in names),
+        usages=frozenset(usage for usage, oid in _USAGES.items() if oid in purposes),
+        is_authority=constraints is not None and constraints.ca,
+    )
+
+
+def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _fingerprint(certificate: x509.Certificate) -> str:
+    return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def _subject(name: str, organization: str = "") -> x509.Name:

@@ -97,6 +97,31 @@ NOMAD_ADDRESS: Final = Form(
 
 COUNTRY: Final = Form(r"^[A-Z]{2}$", "an ISO 3166 country code of two capital letters such as DE")
 
+QUANTITY: Final = Form(
+    r"^[0-9]{1,9}(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+    "a Kubernetes quantity such as 500m, 2 or 10Gi",
+)
+
+NAME_PREFIX: Final = Form(
+    r"^[a-z][-a-z0-9]*-$",
+    "lower-case letters, digits and '-', beginning with a letter and ending with '-'",
+)
+
+CIDR: Final = Form(
+    rf"^({_OCTET}(\.{_OCTET}){{3}}/(3[0-2]|[12]?[0-9])|[0-9a-fA-F:]*:[0-9a-fA-F:.]*/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$",
+    "a range of addresses such as 203.0.113.0/24 or 2001:db8::/32",
+)
+
+MIRROR: Final = Form(
+    r"^[a-zA-Z0-9][-a-zA-Z0-9.]*(:[0-9]{1,5})?(/[-a-z0-9._]+)*$",
+    "a registry such as mirror.eu.example or mirror.eu.example:5000/cache, without https://",
+)
+
+HOST_NAME: Final = Form(
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    "a DNS name such as fra.regions.example, or an IPv4 address",
+)
+
 FORMS: Final = (
     LABEL,
     OPTIONAL_LABEL,
@@ -113,6 +138,11 @@ FORMS: Final = (
     NOMAD_DRIVER,
     NOMAD_ADDRESS,
     COUNTRY,
+    QUANTITY,
+    NAME_PREFIX,
+    CIDR,
+    MIRROR,
+    HOST_NAME,
 )
 
 ALLOWED: Final = {form.pattern: form.allowed for form in FORMS}

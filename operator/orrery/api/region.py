@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from orrery.api import forms
 from orrery.api.base import (
@@ -47,15 +47,43 @@ class ExternalControlPlane(Model):
 class ControlPlane(Model):
     """Who runs the region's control plane."""
 
-    management: Literal["External"] = "External"
-    """External: a Nomad that already exists; Orrery uses it and never changes its servers. Default: External."""
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel(
+                "!has(self.management) || (self.management == 'External') == has(self.external)",
+                "management External needs external, Managed takes none",
+            )
+        )
+    )
 
-    external: ExternalControlPlane
-    """Where the existing Nomad is."""
+    management: Literal["Managed", "External"] | None = None
+    """Managed: Orrery runs Nomad servers and a front door in the continent's cluster. External: a Nomad that already exists; Orrery uses it and never changes its servers. Default: External where `external` is given, else Managed."""
+
+    external: ExternalControlPlane | None = None
+    """Where the existing Nomad is. Default: none; Orrery runs one."""
+
+
+class FrontDoor(Model):
+    """The address at which machines and the hub reach the region's servers."""
+
+    host: Annotated[str, forms.HOST_NAME.text(max_length=253)] | None = None
+    """DNS name or IPv4 address that leads to the load balancer, for its certificate. Default: the load balancer's address alone."""
+
+
+_IS_EXTERNAL: Final = "(has({0}.controlPlane) && has({0}.controlPlane.external))"
 
 
 class RegionSpec(Model):
     """A region and how to reach it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel(
+                f"{_IS_EXTERNAL.format('self')} == {_IS_EXTERNAL.format('oldSelf')}",
+                "a Managed region cannot become External, nor the reverse: make a new region",
+            )
+        )
+    )
 
     continent: Annotated[
         ContinentName,
@@ -76,11 +104,19 @@ class RegionSpec(Model):
     location: Location | None = None
     """Where on Earth it is, for people: `orrery describe` shows it. Default: not given."""
 
-    control_plane: ControlPlane
-    """Who runs its control plane."""
+    control_plane: ControlPlane = ControlPlane()
+    """Who runs its control plane. Default: Orrery does."""
+
+    front_door: FrontDoor = FrontDoor()
+    """The address of a Managed region."""
 
     paused: bool = False
     """While true, Orrery observes the region and writes nothing to it. Default: false."""
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether Orrery runs the region's control plane."""
+        return self.control_plane.external is None
 
 
 class NomadStatus(StatusModel):
@@ -148,10 +184,31 @@ class Tombstone(StatusModel):
     """When Orrery stopped waiting for the region."""
 
 
+NOMAD_HTTP_PORT: Final = 4646
+
 TOMBSTONES_MAX: Final = 500
 """More than these are not remembered: deleted objects wait for the region instead."""
 
-RegionPhase = Literal["Pending", "Open", "Unreachable"]
+RegionPhase = Literal["Pending", "Provisioning", "Open", "Unreachable"]
+
+
+class ControlPlaneStatus(StatusModel):
+    """How far the control plane of a Managed region is."""
+
+    namespace: Annotated[str, Field(max_length=63)]
+    """Namespace in the continent's cluster."""
+
+    address: Annotated[str, Field(max_length=253)] = ""
+    """Address of its load balancer, once it has one."""
+
+    authority: Annotated[str, Field(max_length=64)] = ""
+    """Fingerprint (SHA-256) of the region's certificate authority, once it was made: another one is never taken for it."""
+
+    bootstrapped: bool = False
+    """Whether Nomad's ACL system has been set up."""
+
+    expires: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
+    """When the first of its certificates expires."""
 
 
 class RegionStatus(StatusModel):
@@ -166,10 +223,13 @@ class RegionStatus(StatusModel):
     """Ready, and Reconciling, Stalled and Degraded while true."""
 
     phase: RegionPhase | None = None
-    """Pending, Open or Unreachable."""
+    """Pending, Provisioning, Open or Unreachable."""
 
     last_seen_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
     """When an unreachable region last answered; absent while it answers."""
+
+    control_plane: ControlPlaneStatus | None = None
+    """How far the control plane of a Managed region is."""
 
     nomad: NomadStatus | None = None
     """What its Nomad says of itself."""
@@ -201,6 +261,23 @@ class Region(Model):
     spec: RegionSpec
     status: RegionStatus | None = None
 
+    @property
+    def nomad_address(self) -> str:
+        """Address of its Nomad API, without a slash at its end; empty while it has none."""
+        external = self.spec.control_plane.external
+        if external is not None:
+            return external.nomad_address.rstrip("/")
+        told = self.status.control_plane if self.status else None
+        return f"https://{told.address}:{NOMAD_HTTP_PORT}" if told and told.address else ""
+
+    @property
+    def credentials_secret(self) -> str:
+        """Name of the Secret, in the operator's namespace, with the credentials of its Nomad."""
+        external = self.spec.control_plane.external
+        if external is not None:
+            return external.credentials_secret_ref.name
+        return f"{self.metadata.name}-region-credentials"
+
 
 DEFINITION: Final = Definition(
     kind="Region",
@@ -216,7 +293,8 @@ DEFINITION: Final = Definition(
         Column("Nomad", ".status.nomad.version"),
         Column("Last Seen", ".status.lastSeenTime", type="date"),
         Column("Class", ".spec.class", wide=True),
-        Column("Address", ".spec.controlPlane.external.nomadAddress", wide=True),
+        Column("Address", ".status.controlPlane.address", wide=True),
+        Column("External Address", ".spec.controlPlane.external.nomadAddress", wide=True),
         Column("Age", ".metadata.creationTimestamp", type="date"),
     ),
 )

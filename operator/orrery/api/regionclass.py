@@ -11,10 +11,13 @@ from orrery.api.base import (
     CLUSTER_NAME_MAX,
     Column,
     Definition,
+    Duration,
     Label,
     Metadata,
     Model,
+    cel,
     list_map,
+    validations,
 )
 
 PLACEHOLDERS: Final = frozenset(
@@ -27,6 +30,9 @@ LISTS: Final = frozenset({"args", "ports"})
 
 PLACEHOLDER: Final = re.compile(r"(?<!\$)(?:\{\{(?P<literal>\w+)\}\}|\{(?P<name>\w+)\})")
 """``{name}`` in a text; ``{{literal}}`` stands for the text itself, and ``${...}`` is Nomad's own."""
+
+
+ENVOY_IMAGE: Final = "docker.io/envoyproxy/envoy:distroless-v1.36.2"
 
 
 class Driver(Model):
@@ -45,11 +51,57 @@ class Driver(Model):
     """Configuration of the Nomad driver. `{image}`, `{command}`, `{args}`, `{port}`, `{ports}`, `{registryUsername}` and `{registryPassword}` are filled in; an entry whose placeholder has no value is left out."""
 
 
+class ServerResources(Model):
+    """What one Nomad server is given."""
+
+    cpu: Annotated[str, forms.QUANTITY.text(max_length=16)] = "500m"
+    """CPU that is reserved for it. Default: 500m."""
+
+    memory: Annotated[str, forms.QUANTITY.text(max_length=16)] = "1Gi"
+    """Memory that is reserved for it, and its limit. Default: 1Gi."""
+
+
 class NomadClass(Model):
     """Nomad in regions of this class."""
 
+    image: Annotated[str, forms.IMAGE.text(max_length=512)] | None = None
+    """Image of Nomad 2.0.4 or a later 2.x, for example `docker.io/hashicorp/nomad:2.0.6`; Managed regions need it. Default: none, since Nomad's licence leaves the choice to you."""
+
+    servers: Literal[1, 3, 5] = 3
+    """Servers of a region: 1 for trials, 3 or 5 to survive the loss of one or two. Default: 3."""
+
+    resources: ServerResources = ServerResources()
+    """What one server is given."""
+
+    storage: Annotated[str, forms.QUANTITY.text(max_length=16)] = "10Gi"
+    """Size of a server's volume. Default: 10Gi."""
+
     drivers: Annotated[list[Driver], Field(max_length=20, json_schema_extra=list_map("name"))] = []
     """Drivers that users may choose by name; the first is the default. Default: one named docker, on Nomad's docker driver."""
+
+
+class FrontDoorClass(Model):
+    """The front door of regions of this class: Envoy, behind a load balancer."""
+
+    image: Annotated[str, forms.IMAGE.text(max_length=512)] = ENVOY_IMAGE
+    """Image of Envoy. Default: docker.io/envoyproxy/envoy:distroless-v1.36.2."""
+
+    replicas: Annotated[int, Field(ge=1, le=9)] = 2
+    """Envoys of a region. Default: 2."""
+
+
+class PkiClass(Model):
+    """The certificates of regions of this class."""
+
+    certificate_lifetime: Annotated[
+        Duration,
+        Field(
+            json_schema_extra=validations(
+                cel("duration(self) >= duration('1h')", "certificateLifetime must be at least 1h")
+            )
+        ),
+    ] = "720h"
+    """How long a certificate of a server or a client is valid; it is renewed when a third of it is left. At least 1h. Default: 720h."""
 
 
 class RegionClassSpec(Model):
@@ -57,6 +109,12 @@ class RegionClassSpec(Model):
 
     nomad: NomadClass = NomadClass()
     """Nomad in regions of this class."""
+
+    front_door: FrontDoorClass = FrontDoorClass()
+    """The front door of Managed regions."""
+
+    pki: PkiClass = PkiClass()
+    """The certificates of Managed regions."""
 
 
 class RegionClass(Model):

@@ -11,15 +11,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from orrery.api import forms
 from orrery.api.base import Definition, Label, LabelSelector, nanoseconds
+from orrery.api.continent import Continent
 from orrery.api.deploymentrules import ONCE_PER_MACHINE
 from orrery.api.globaldeployment import GlobalDeployment, GlobalDeploymentSpec, Override
 from orrery.api.problems import Problem, field, listed, not_allowed, shown
+from orrery.api.region import Region
 from orrery.api.regionclass import LISTS, PLACEHOLDER, PLACEHOLDERS, RegionClass
 from orrery.api.workload import MEMORY_DEFAULT, EnvVar, Resources
 
 Problems = Iterator[Problem]
 
 _SECOND: Final = 10**9
+_HOUR: Final = 3600 * _SECOND
 _LABEL: Final = TypeAdapter[str](Label)
 
 
@@ -43,8 +46,39 @@ def deployment(document: GlobalDeployment) -> Problems:
     yield from chain.from_iterable(check(document.spec) for check in CHECKS)
 
 
+def continent(document: Continent) -> Problems:
+    """Judge a Continent whose fields are each right by themselves."""
+    cluster = document.spec.cluster
+    if cluster is not None and (cluster.kubeconfig_secret_ref is not None) == cluster.local:
+        has = "both" if cluster.local else "neither"
+        yield Problem(
+            "spec.cluster",
+            f"has {has}, exactly one of kubeconfigSecretRef and local: true must be set",
+        )
+
+
+def region(document: Region) -> Problems:
+    """Judge a Region whose fields are each right by themselves."""
+    control_plane = document.spec.control_plane
+    if control_plane.management == "External" and control_plane.external is None:
+        yield Problem(
+            "spec.controlPlane.external",
+            "is required with management External: where is its Nomad?",
+        )
+    if control_plane.management == "Managed" and control_plane.external is not None:
+        yield Problem(
+            "spec.controlPlane.external",
+            "cannot be combined with management Managed: Orrery runs that Nomad itself",
+        )
+
+
 def region_class(document: RegionClass) -> Problems:
     """Judge a RegionClass whose fields are each right by themselves."""
+    lifetime = document.spec.pki.certificate_lifetime
+    if nanoseconds(lifetime) < _HOUR:
+        yield Problem(
+            "spec.pki.certificateLifetime", f"{shown(lifetime)} is too short, must be at least 1h"
+        )
     for i, driver in enumerate(document.spec.nomad.drivers):
         yield from _unusable_placeholders(driver.config, f"spec.nomad.drivers[{i}].config")
 

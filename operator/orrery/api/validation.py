@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from orrery.api import continent, crd, forms, globaldeployment, region, regionclass, semantics
 from orrery.api.base import Definition, Model
-from orrery.api.continent import Continent
+from orrery.api.continent import Continent, ContinentStatus
 from orrery.api.globaldeployment import GlobalDeployment, GlobalDeploymentStatus
 from orrery.api.problems import Problem, ValidationFailure, field, listed, not_allowed, shown
 from orrery.api.region import Region, RegionStatus
@@ -54,7 +54,7 @@ def validate_deployment(document: Mapping[str, Any]) -> GlobalDeployment:
 
 def validate_region(document: Mapping[str, Any]) -> Region:
     """Read a Region; raises `ValidationFailure` with everything that is wrong."""
-    found = _validated(Region, region.DEFINITION, document)
+    found = _validated(Region, region.DEFINITION, document, semantics.region)
     return found.model_copy(update={"status": _status(RegionStatus, document)})
 
 
@@ -65,7 +65,8 @@ def validate_region_class(document: Mapping[str, Any]) -> RegionClass:
 
 def validate_continent(document: Mapping[str, Any]) -> Continent:
     """Read a Continent; raises `ValidationFailure` with everything that is wrong."""
-    return _validated(Continent, continent.DEFINITION, document)
+    found = _validated(Continent, continent.DEFINITION, document, semantics.continent)
+    return found.model_copy(update={"status": _status(ContinentStatus, document)})
 
 
 def _validated(

@@ -184,13 +184,14 @@ def _region(body: Document, now: datetime, continent: Document | None) -> Branch
     phase = told.get("phase") or "Pending"
     since = f", last seen {age(seen, now)} ago" if seen else ""
     then = ", when last seen" if phase == "Unreachable" else ""
-    external = (spec.get("controlPlane") or {}).get("external") or {}
     capacity, orphans = told.get("capacity"), told.get("orphans")
     around = titled(spec["continent"], continent["spec"].get("displayName") if continent else None)
     facts = [
         f"continent {around}, class {spec['class']}" + (f", {place}" if place else ""),
-        f"Nomad {nomad.get('version') or 'unknown'} at {external.get('nomadAddress', '?')}",
+        f"Nomad {nomad.get('version') or 'unknown'} at {_address(spec, told) or 'no address yet'}",
     ]
+    if expires := (told.get("controlPlane") or {}).get("expires"):
+        facts.append(f"control plane: the first certificate expires at {expires}")
     if capacity:
         cpu, memory = (capacity.get(key, 0) for key in ("cpuMHz", "memoryMB"))
         facts.append(f"capacity {cpu} MHz, {memory} MiB memory{then}")
@@ -207,6 +208,13 @@ def _region(body: Document, now: datetime, continent: Document | None) -> Branch
         f"Region {titled(metadata['name'], spec.get('displayName'))}: {phase}{since}",
         (*map(Branch, facts), *_notes(body), *machines),
     )
+
+
+def _address(spec: Document, told: Document) -> str:
+    """Name the address of a region's Nomad: given for an External one, else the load balancer's."""
+    external = (spec.get("controlPlane") or {}).get("external")
+    address = (told.get("controlPlane") or {}).get("address")
+    return str(external["nomadAddress"] if external else address or "")
 
 
 def _ready(data_center: Mapping[str, Any]) -> str:

@@ -136,8 +136,8 @@ async def foresee(
 
 def _without_address(outcome: Outcome, region: Region) -> Outcome:
     """Leave the region's address out of *outcome*: regions that are dark alike are one group."""
-    address = region.spec.control_plane.external.nomad_address.rstrip("/")
-    return replace(outcome, notes=tuple(n.removeprefix(f"{address}: ") for n in outcome.notes))
+    prefix = f"{region.nomad_address}: "
+    return replace(outcome, notes=tuple(n.removeprefix(prefix) for n in outcome.notes))
 
 
 async def _world(reader: Reader) -> _World:
@@ -281,11 +281,10 @@ async def _connect(
     """Connect to *regions*; say of those without usable credentials what is wrong with them."""
 
     async def connect(name: str) -> RegionNomad | str:
-        spec, namespace = world.regions[name].spec, settings.operator_namespace
-        secret_name = spec.control_plane.external.credentials_secret_ref.name
+        region, namespace = world.regions[name], settings.operator_namespace
         try:
-            secret = await reader.read_secret(namespace, secret_name)
-            return factory.connect(credentials(spec, secret, namespace=namespace))
+            secret = await reader.read_secret(namespace, region.credentials_secret)
+            return factory.connect(credentials(region, secret, namespace=namespace))
         except OrreryError as error:
             return f"no usable credentials: {error.message}"
 

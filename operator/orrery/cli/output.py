@@ -29,7 +29,17 @@ JSON: Final = "json"
 _STYLES: Final = {
     **dict.fromkeys(("Healthy", "Open", "True", "create", "running"), "green"),
     **dict.fromkeys(
-        ("Pending", "Updating", "Stopping", "Unknown", "update", "replace", "killed"), "yellow"
+        (
+            "Pending",
+            "Provisioning",
+            "Updating",
+            "Stopping",
+            "Unknown",
+            "update",
+            "replace",
+            "killed",
+        ),
+        "yellow",
     ),
     **dict.fromkeys(
         ("Failed", "Degraded", "Unreachable", "False", "stop", "Warning", "died"), "red"

@@ -87,10 +87,9 @@ async def gather(
     """Ask all *regions* at once. Raises what keeps any of them from answering."""
 
     async def one(name: str) -> list[Found]:
-        spec = validate_region(await find(reader, Kind.REGION, name, target)).spec
-        secret_name = spec.control_plane.external.credentials_secret_ref.name
-        secret = await reader.read_secret(operator_namespace, secret_name)
-        nomad = factory.connect(credentials(spec, secret, namespace=operator_namespace))
+        region = validate_region(await find(reader, Kind.REGION, name, target))
+        secret = await reader.read_secret(operator_namespace, region.credentials_secret)
+        nomad = factory.connect(credentials(region, secret, namespace=operator_namespace))
         try:
             return await search(nomad, name, install=install)
         finally:

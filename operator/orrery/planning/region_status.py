@@ -7,9 +7,11 @@ from orrery import names
 from orrery.api.conditions import ConditionType, Reason
 from orrery.api.region import (
     Capacity,
+    ControlPlaneStatus,
     DataCenterStatus,
     NomadStatus,
     Orphans,
+    RegionPhase,
     RegionStatus,
     Tombstone,
 )
@@ -40,6 +42,13 @@ class RegionFacts:
     """None: not known yet, what was told stands."""
     held_stops: int = 0
     """Jobs that are not stopped because they are too many."""
+    control_plane: ControlPlaneStatus | None = None
+    """How far the control plane of a Managed region is; None: not known yet, or not Managed."""
+    provisioning: bool = False
+    """Whether its control plane cannot be used yet."""
+    build_reason: Reason | None = None
+    build_message: str = ""
+    """Why the control plane of a region that is open is not as it should be."""
 
 
 def summarize_region(facts: RegionFacts, *, before: RegionStatus, now: str) -> RegionStatus:
@@ -52,8 +61,9 @@ def summarize_region(facts: RegionFacts, *, before: RegionStatus, now: str) -> R
         conditions=conditions.settle(
             verdicts, before=before.conditions, generation=facts.generation, now=now
         ),
-        phase="Open" if known and facts.reason is None else "Unreachable" if dark else "Pending",
+        phase=_phase(facts),
         last_seen_time=(before.last_seen_time or facts.last_seen) if dark else None,
+        control_plane=facts.control_plane or before.control_plane,
         nomad=_nomad(facts.agent) or before.nomad,
         data_centers=_data_centers(facts.nodes) if known else before.data_centers,
         capacity=_capacity(facts.nodes) if known else before.capacity,
@@ -62,6 +72,14 @@ def summarize_region(facts: RegionFacts, *, before: RegionStatus, now: str) -> R
         if facts.tombstones is None
         else sorted(facts.tombstones, key=lambda t: (t.namespace, t.name, t.uid)),
     )
+
+
+def _phase(facts: RegionFacts) -> RegionPhase:
+    if facts.reachable is True and facts.reason is None:
+        return "Open"
+    if facts.reachable is False and facts.reason is Reason.REGION_UNREACHABLE:
+        return "Unreachable"
+    return "Provisioning" if facts.provisioning else "Pending"
 
 
 def _verdicts(facts: RegionFacts) -> list[conditions.Verdict]:
@@ -87,6 +105,9 @@ def _verdicts(facts: RegionFacts) -> list[conditions.Verdict]:
             f"meant, allow it with the annotation {names.ANNOTATION_ALLOW_STOPS}"
         )
         verdicts.append(conditions.abnormal(ConditionType.DEGRADED, Reason.STOPS_HELD, message))
+    elif facts.build_reason is not None:
+        message = f"control plane: {facts.build_message}"
+        verdicts.append(conditions.abnormal(ConditionType.DEGRADED, facts.build_reason, message))
     elif not ready:
         message = f"none of {len(facts.nodes)} machines is ready, nothing can be placed"
         verdicts.append(conditions.abnormal(ConditionType.DEGRADED, Reason.NO_MACHINES, message))

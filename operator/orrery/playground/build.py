@@ -55,7 +55,7 @@ async def provide(server: Server, progress: Progress) -> Binary:
 
 async def _build(server: Server, progress: Progress) -> Binary:
     go = await _find_go(server)
-    sources = module_folder()
+    sources = module_folder() / server.folder
     version = module_version(sources, server.module)
     progress(
         f"building {server.name} {version} with Go, once per machine; this usually takes"
@@ -122,7 +122,7 @@ def module_folder() -> Path:
 def module_version(folder: Path, module: str) -> str:
     """Read which version of *module* the go.mod in *folder* requires, as in ``v1.34.3``."""
     text = (folder / "go.mod").read_text(encoding="utf-8")
-    found = re.search(rf"^\s*{re.escape(module)} (v\S+)", text, re.MULTILINE)
+    found = re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", text, re.MULTILINE)
     if not found:
         raise PrerequisiteMissing(f"{folder / 'go.mod'} requires no {module}: restore the file")
     return found[1]
@@ -131,7 +131,7 @@ def module_version(folder: Path, module: str) -> str:
 def version_flags(server: Server, version: str) -> list[str]:
     """Say to the linker what version a Kubernetes server is; without it, it reports v0.0.0."""
     numbers = parse_version(version)
-    if server is not KUBE_APISERVER or not numbers:
+    if server.module != KUBE_APISERVER.module or not numbers:
         return []
     facts = {"gitVersion": version, "gitMajor": numbers[0], "gitMinor": numbers[1]}
     return [f"-X {_VERSION_PACKAGE}.{name}={value}" for name, value in facts.items()]

@@ -37,6 +37,8 @@ class Server:
     package: str
     module: str
     usual_build: str
+    folder: str = ""
+    """Below the folder of the test servers, where its go.mod is."""
 
 
 KUBE_APISERVER: Final = Server(

@@ -32,11 +32,13 @@ from orrery.ports.nomad import (
     Submission,
     Variable,
 )
+from orrery.ports.pki import Certificate, KeyPair, Pki, Usage
 from orrery.ports.values import Document, Key, Kind
 
 __all__ = [
     "AgentFacts",
     "Allocation",
+    "Certificate",
     "Clock",
     "ClusterAccess",
     "ClusterFactory",
@@ -51,12 +53,14 @@ __all__ = [
     "JobList",
     "JobStub",
     "Key",
+    "KeyPair",
     "Kind",
     "Lease",
     "LeaseStore",
     "Node",
     "NomadFactory",
     "ObjectRef",
+    "Pki",
     "PlacementFailure",
     "PlanResult",
     "RegionEvent",
@@ -64,5 +68,6 @@ __all__ = [
     "Right",
     "Secret",
     "Submission",
+    "Usage",
     "Variable",
 ]

@@ -26,6 +26,9 @@ class Hub(Protocol):
     async def read_secret(self, namespace: str, name: str) -> Secret | None:
         """Read a Secret, None when it does not exist."""
 
+    async def write_secret(self, secret: Secret) -> None:
+        """Create or replace a Secret of our own, by server-side apply."""
+
     async def write_status(self, key: Key, uid: str, status: Document) -> None:
         """Replace the status of the very object with *uid*. Raises `Conflict` when it is gone."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,3 +31,8 @@ class Key:
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+def decoded(secret: Document) -> dict[str, bytes]:
+    """Return the data of a Secret as it stands on the wire, decoded."""
+    return {key: b64decode(value) for key, value in (secret.get("data") or {}).items()}

@@ -17,10 +17,22 @@ from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
 from orrery.engine.sweep import every
 from orrery.errors import NotYet, OrreryError, Unreachable
-from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind, NomadFactory
+from orrery.ports import (
+    Clock,
+    ClusterFactory,
+    Credentials,
+    Hub,
+    Key,
+    Kind,
+    NomadFactory,
+    Pki,
+)
 from orrery.reconcile.actor import Pace, RegionActor
+from orrery.reconcile.announcer import Announcer
+from orrery.reconcile.continents import Continents
+from orrery.reconcile.controlplane import ControlPlaneBuilder
 from orrery.reconcile.deletion import Deletion
-from orrery.reconcile.fleet import Fleet
+from orrery.reconcile.fleet import Fleet, Member
 from orrery.reconcile.globaldeployment import DeploymentReconciler
 from orrery.reconcile.inventory import Inventory, key_of, pack
 from orrery.reconcile.lanework import LaneWork
@@ -35,6 +47,7 @@ log = logging.getLogger(__name__)
 
 _DEPLOYMENT_WORKERS = 8
 _REGION_WORKERS = 16
+_CONTINENT_WORKERS = 4
 SURVEY_WITHIN = 15.0
 """Seconds after the start at which deployments are looked at, though a region is still silent."""
 
@@ -56,6 +69,8 @@ class Controller:
         *,
         hub: Hub,
         nomad: NomadFactory,
+        clusters: ClusterFactory,
+        pki: Pki,
         clock: Clock,
         config: Config,
         telemetry: Telemetry,
@@ -70,13 +85,13 @@ class Controller:
         self._inventory = Inventory()
         self._fleet = Fleet()
         self._writer = StatusWriter(hub, clock)
+        self._announcer = Announcer(hub, self._inventory)
         self._secrets = SecretReader(hub, clock)
         self._lag = Lag(clock)
         self._running = False
         self._urgent: set[Key] = set()
         self._heard: set[str] = set()
         """Regions that have been found open, or not, since the start."""
-        self._emitting: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.Task[None]] = []
         self._surveyed = False
         """Whether all deployments have been looked at, or are about to be."""
@@ -106,9 +121,24 @@ class Controller:
             make_actor=self._make_actor,
             fleet_changed=self._fleet_changed,
             deployment_changed=self._deployment_changed,
+            consider_control_plane=self._consider_control_plane,
             install=config.install,
             clock=clock,
             telemetry=telemetry,
+            namespace=config.namespace,
+        )
+        self._continents = Continents(
+            hub=hub,
+            fleet=self._fleet,
+            inventory=self._inventory,
+            writer=self._writer,
+            clusters=clusters,
+            builder=ControlPlaneBuilder(hub=hub, nomad=nomad, pki=pki, clock=clock, config=config),
+            make_lane=lambda name, work: self._lane(name, work, _CONTINENT_WORKERS),
+            region_changed=self.machines_changed,
+            clock=clock,
+            telemetry=telemetry,
+            install=config.install,
             namespace=config.namespace,
         )
         self._jobs = LaneWork(
@@ -118,7 +148,7 @@ class Controller:
             telemetry=telemetry,
             install=config.install,
             changed=self._deployment_changed,
-            emit=self._emit,
+            emit=self._announcer.announce,
             tell_region=self.machines_changed,
             is_current=self._is_current,
         )
@@ -150,6 +180,8 @@ class Controller:
         self._regions.take_stock()
         self._region_lane.start()
         self._deployment_lane.start()
+        for key in self._inventory.keys(Kind.CONTINENT):
+            self._continents.consider(key, Priority.RESYNC)
         self._consider_all(Kind.REGION)
         for key in self._inventory.keys(Kind.GLOBAL_DEPLOYMENT):
             if not self._inventory.is_settled(key):
@@ -171,9 +203,10 @@ class Controller:
             task.cancel()
         await asyncio.gather(*self._timers, return_exceptions=True)
         await asyncio.gather(self._deployment_lane.stop(), self._region_lane.stop())
+        await self._continents.stop()
         actors = [member.actor for _, member in self._fleet.members() if member.actor]
         await asyncio.gather(*(actor.stop() for actor in actors))
-        await asyncio.gather(*self._emitting, return_exceptions=True)
+        await self._announcer.settle()
 
     async def resync(self) -> None:
         """List everything afresh: a watch may lose events, and makes up none after a re-list.
@@ -272,13 +305,19 @@ class Controller:
                 self._deployment_lane.add(key, priority=priority)
             case Kind.REGION:
                 self._region_lane.add(key, priority=priority)
-            case _:
+            case Kind.CONTINENT:
+                self._continents.consider(key, priority)
+                self._consider_all(Kind.REGION)
+            case Kind.REGION_CLASS:
                 self._consider_all(Kind.REGION)
 
     def _consider_all(self, kind: Kind) -> None:
         lane = self._region_lane if kind is Kind.REGION else self._deployment_lane
         for key in self._inventory.keys(kind):
             lane.add(key, priority=Priority.RESYNC)
+
+    def _consider_control_plane(self, member: Member) -> None:
+        self._continents.consider_region(member, Priority.NEWS)
 
     def _owner_found(self, key: Key) -> None:
         """Look again at the regions that report the jobs of *key* as orphans."""
@@ -353,13 +392,3 @@ class Controller:
             telemetry=self._telemetry,
             crashed=self.crashed,
         )
-
-    def _emit(self, key: Key, kind: str, reason: str, message: str) -> None:
-        """Record an event beside the work: nobody waits for it."""
-        body = self._inventory.get(key)
-        if body is None:
-            return
-        event = HubEvent(key, body["metadata"]["uid"], kind, reason, message)
-        task = asyncio.get_running_loop().create_task(self._hub.emit_event(event))
-        self._emitting.add(task)
-        task.add_done_callback(self._emitting.discard)

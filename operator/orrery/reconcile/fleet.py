@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from orrery import names
 from orrery.api.conditions import Reason
-from orrery.api.region import TOMBSTONES_MAX, Region, Tombstone
+from orrery.api.region import TOMBSTONES_MAX, ControlPlaneStatus, Region, Tombstone
 from orrery.api.regionclass import DOCKER, Driver, RegionClass
 from orrery.engine.queue import Priority
+from orrery.errors import OrreryError
 from orrery.planning.budget import WINDOW, is_allowed, may_stop
 from orrery.planning.placement import RegionCandidate
 from orrery.planning.protocol import Seen
@@ -26,6 +27,10 @@ class Member:
     actor: RegionActor | None = None
     problem: str | None = None
     """Why there is no actor, as a sentence."""
+    control_plane: ControlPlaneStatus | None = None
+    """How far the control plane of a Managed region is."""
+    build_problem: OrreryError | None = None
+    """What keeps it from being complete, or as it should be."""
     assignments: dict[Key, Assignment] = field(default_factory=dict)
     secrets: dict[Key, int] = field(default_factory=dict)
     """Fingerprint, of this process only, of the secrets last written for a job."""

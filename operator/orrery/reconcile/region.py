@@ -59,6 +59,7 @@ class RegionReconciler:
         make_actor: ActorFactory,
         fleet_changed: Callable[[], None],
         deployment_changed: Callable[[Key], None],
+        consider_control_plane: Callable[[Member], None],
         install: str,
         clock: Clock,
         telemetry: Telemetry,
@@ -71,12 +72,15 @@ class RegionReconciler:
         self._make_actor = make_actor
         self._fleet_changed = fleet_changed
         self._deployment_changed = deployment_changed
+        self._consider_control_plane = consider_control_plane
         self._install = install
         self._clock = clock
         self._telemetry = telemetry
         self._namespace = namespace
         self._credentials: dict[str, Credentials] = {}
         self._marks: dict[str, object] = {}
+        self._built: dict[str, object] = {}
+        """From what each control plane was last asked to be built."""
 
     def take_stock(self) -> None:
         """Count in every region, so that none is taken for gone before its first pass."""
@@ -113,6 +117,7 @@ class RegionReconciler:
             self.accept,
             self.find_continent,
             self.find_class,
+            self.find_control_plane,
             self.connect,
             self.settle_tombstones,
             self.release_stops,
@@ -147,12 +152,29 @@ class RegionReconciler:
         member = _member(scope)
         self._fleet.equip(member, self._drivers(member))
 
+    async def find_control_plane(self, scope: RegionScope) -> None:
+        """Have a Managed region's control plane looked at; hold until it was complete once."""
+        member = _member(scope)
+        if not member.region.spec.is_managed:
+            return
+        if self._built.get(scope.key.name) != (mark := self._build_mark(member)):
+            self._built[scope.key.name] = mark
+            self._consider_control_plane(member)
+        if member.control_plane is not None and member.control_plane.bootstrapped:
+            return
+        raise member.build_problem or NotYet(
+            Reason.PROVISIONING, "the control plane is about to be built", retry_after=RECHECK
+        )
+
     async def connect(self, scope: RegionScope) -> None:
         """Start an actor with the credentials of the Secret; other credentials, another actor."""
         member = _member(scope)
-        reference = member.region.spec.control_plane.external.credentials_secret_ref
-        secret = await self._hub.read_secret(self._namespace, reference.name)
-        found = credentials(member.region.spec, secret, namespace=self._namespace)
+        name = member.region.credentials_secret
+        secret = await self._hub.read_secret(self._namespace, name)
+        region = member.region.model_copy(
+            update={"status": RegionStatus(control_plane=member.control_plane)}
+        )
+        found = credentials(region, secret, namespace=self._namespace)
         if member.actor is not None and self._credentials.get(scope.key.name) == found:
             return
         actor = self._make_actor(scope.key.name, found)
@@ -228,7 +250,7 @@ class RegionReconciler:
         condition = after.conditions[0]
         kind = "Normal" if after.phase == "Open" else "Warning"
         text = f"the region is {str(after.phase).lower()}: {condition.message}"
-        if after.phase != "Pending":
+        if after.phase not in {"Pending", "Provisioning"}:
             await self._hub.emit_event(
                 HubEvent(scope.key, scope.metadata.uid, kind, condition.reason, text)
             )
@@ -240,10 +262,18 @@ class RegionReconciler:
         if is_new:
             key = Key(Kind.REGION, "", region.metadata.name)
             status = self._writer.last(key, region.metadata.uid, body)
-            told = RegionStatus.model_validate(status).tombstones
-            member.tombstones = {tombstone.uid: tombstone for tombstone in told}
+            told = RegionStatus.model_validate(status)
+            member.control_plane = told.control_plane
+            member.tombstones = {tombstone.uid: tombstone for tombstone in told.tombstones}
             member.buried = set(member.tombstones)
         return member
+
+    def _build_mark(self, member: Member) -> object:
+        """Describe what a control plane is built from: a change of it is looked at at once."""
+        class_ = self._inventory.get(Key(Kind.REGION_CLASS, "", member.region.spec.class_))
+        continent = self._inventory.get(Key(Kind.CONTINENT, "", member.region.spec.continent))
+        specs = [body["spec"] if body is not None else None for body in (class_, continent)]
+        return (member.region.spec, member.region.metadata.annotations, *specs)
 
     def _drivers(self, member: Member) -> Sequence[Driver]:
         name = member.region.spec.class_
@@ -262,6 +292,7 @@ class RegionReconciler:
         actor = member.actor if member else None
         problem = error or (actor.problem if actor and actor.reachable is False else None)
         seen = actor.last_seen if actor else None
+        build = member.build_problem if member else None
         return RegionFacts(
             generation=scope.metadata.generation,
             reachable=actor.reachable if actor else None,
@@ -275,6 +306,10 @@ class RegionReconciler:
             orphans=self._orphans(member) if member else (),
             tombstones=list(member.tombstones.values()) if member else None,
             held_stops=len(member.held_stops) if member else 0,
+            control_plane=member.control_plane if member else None,
+            provisioning=member is not None and member.region.spec.is_managed and not actor,
+            build_reason=Reason(build.reason) if build else None,
+            build_message=build.message if build else "",
         )
 
     def _orphans(self, member: Member) -> list[str]:
@@ -304,6 +339,7 @@ class RegionReconciler:
         self._writer.forget(key)
         self._credentials.pop(key.name, None)
         self._marks.pop(key.name, None)
+        self._built.pop(key.name, None)
         self._fleet_changed()
         self._telemetry.forget_region(key.name)
         member = self._fleet.drop(key.name)

@@ -183,3 +183,19 @@ def test_a_hundred_regions_fit_the_width() -> None:
 
     assert max(map(len, text.splitlines())) <= WIDTH
     assert all(name in text for name in regions)
+
+
+def test_managed_region_shows_its_load_balancers_address() -> None:
+    body = a_region_seen("fra", "Provisioning")
+    del body["spec"]["controlPlane"]
+    waiting = rendered(*description(body, [], NOW))
+    body["status"]["controlPlane"] = {
+        "address": "203.0.113.10",
+        "expires": "2026-03-31T09:00:00Z",
+    }
+
+    text = rendered(*description(body, [], NOW))
+
+    assert "at no address yet" in waiting
+    assert "at 203.0.113.10" in text
+    assert "the first certificate expires at 2026-03-31T09:00:00Z" in text

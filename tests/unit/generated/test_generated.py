@@ -1,6 +1,7 @@
 """What is generated is committed as it is generated."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,21 +14,21 @@ from orrery.cli.generate import documented_members, generate, generated, leftove
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("path", sorted(generated()))
+@pytest.mark.parametrize("path", sorted(generated(ROOT)))
 def test_file_is_up_to_date(path: str) -> None:
-    assert (ROOT / path).read_text(encoding="utf-8") == generated()[path], "run `make generate`"
+    assert (ROOT / path).read_text(encoding="utf-8") == generated(ROOT)[path], "run `make generate`"
 
 
 def test_generated_folders_hold_nothing_else() -> None:
-    assert leftovers(ROOT, generated()) == set()
+    assert leftovers(ROOT, generated(ROOT)) == set()
 
 
 def test_generating_twice_gives_the_same_bytes() -> None:
-    assert generated() == generated()
+    assert generated(ROOT) == generated(ROOT)
 
 
 def test_the_page_of_the_command_line_is_what_its_help_prints() -> None:
-    page = generated()["docs/reference/cli.md"]
+    page = generated(ROOT)["docs/reference/cli.md"]
 
     for arguments in ([], ["status"], ["playground", "up"]):
         said = CliRunner().invoke(
@@ -37,7 +38,7 @@ def test_the_page_of_the_command_line_is_what_its_help_prints() -> None:
 
 
 def test_every_reason_is_explained_under_an_anchor() -> None:
-    page = generated()["docs/reference/reasons.md"]
+    page = generated(ROOT)["docs/reference/reasons.md"]
 
     assert [reason for reason in Reason if f"\n## {reason}\n\n" not in page] == []
     assert documented_members(ConditionType).keys() == set(ConditionType)
@@ -53,14 +54,21 @@ def test_every_reason_says_what_it_means_and_then_what_to_do() -> None:
     assert silent == []
 
 
-def test_check_names_what_is_out_of_date_and_writes_nothing(tmp_path: Path) -> None:
-    run = CliRunner().invoke
-    run(generate, ["--directory", str(tmp_path)], catch_exceptions=False)
-    stale = tmp_path / "crds" / "regions.orrery.dev.yaml"
-    stale.write_text("kind: Other\n")
-    (tmp_path / "crds" / "old.yaml").touch()
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Make a source tree that holds what files are generated from, and none of them."""
+    shutil.copytree(ROOT / "examples" / "managed", tmp_path / "examples" / "managed")
+    return tmp_path
 
-    outcome = run(generate, ["--check", "--directory", str(tmp_path)])
+
+def test_check_names_what_is_out_of_date_and_writes_nothing(tree: Path) -> None:
+    run = CliRunner().invoke
+    run(generate, ["--directory", str(tree)], catch_exceptions=False)
+    stale = tree / "crds" / "regions.orrery.dev.yaml"
+    stale.write_text("kind: Other\n")
+    (tree / "crds" / "old.yaml").touch()
+
+    outcome = run(generate, ["--check", "--directory", str(tree)])
 
     assert outcome.exit_code == 1
     assert "out of date: crds/regions.orrery.dev.yaml\n" in outcome.output
@@ -69,12 +77,12 @@ def test_check_names_what_is_out_of_date_and_writes_nothing(tmp_path: Path) -> N
     assert stale.read_text() == "kind: Other\n"
 
 
-def test_generate_repairs_what_check_complains_about(tmp_path: Path) -> None:
+def test_generate_repairs_what_check_complains_about(tree: Path) -> None:
     run = CliRunner().invoke
-    (tmp_path / "crds").mkdir()
-    (tmp_path / "crds" / "old.yaml").touch()
+    (tree / "crds").mkdir()
+    (tree / "crds" / "old.yaml").touch()
 
-    run(generate, ["--directory", str(tmp_path)], catch_exceptions=False)
+    run(generate, ["--directory", str(tree)], catch_exceptions=False)
 
-    assert run(generate, ["--check", "--directory", str(tmp_path)]).exit_code == 0
-    assert not (tmp_path / "crds" / "old.yaml").exists()
+    assert run(generate, ["--check", "--directory", str(tree)]).exit_code == 0
+    assert not (tree / "crds" / "old.yaml").exists()

@@ -30,7 +30,7 @@ def test_regions_are_valid(number: int) -> None:
     region = Region.model_validate(body(dict(render_region(plan, ADDRESS, tier="core"))))
 
     assert region.metadata.name == plan.name
-    assert region.spec.control_plane.external.nomad_address == ADDRESS
+    assert region.nomad_address == ADDRESS
     assert region.metadata.labels == {"orrery.dev/continent": plan.continent, "tier": "core"}
 
 

@@ -10,28 +10,40 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
-from orrery.adapters.kube.access import HubAccess, HubSource
-from orrery.adapters.kube.replies import UNREACHABLE, Reply, error_of
-from orrery.errors import InvalidSpec, Unreachable
+from orrery.adapters.kube.access import Access, Source
+from orrery.adapters.kube.replies import HUB, Remote, Reply, error_of
+from orrery.errors import InvalidSpec, OrreryError, Unreachable
 
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 
 DEADLINE = 10.0
 """Seconds for one call as a whole, waiting for a busy server included."""
 
 LIST_DEADLINE = 60.0
+REPLY_MAX = 256 * 1024 * 1024
+"""Bytes of a reply; one page of large objects has some 100 MiB."""
 THREAD_BYTES = 1024 * 1024
 """Larger documents are decoded in a thread: the loop serves all regions."""
 
 
-class HubConnection:
+class Connection:
     """Opens its session at the first call, and again when the credentials are no longer known."""
 
-    def __init__(self, source: HubSource, *, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        remote: Remote,
+        deadline: float = DEADLINE,
+        reply_max: int = REPLY_MAX,
+    ) -> None:
+        self.remote = remote
         self._source = source
         self._deadline = deadline
-        self._access: HubAccess | None = None
+        self._reply_max = reply_max
+        self._access: Access | None = None
         self._session: aiohttp.ClientSession | None = None
         self._retired: aiohttp.ClientSession | None = None
         self._opening = asyncio.Lock()
@@ -73,17 +85,21 @@ class HubConnection:
             async with asyncio.timeout(within):
                 return await self._persist(_Request(method, path, body, content_type, query or {}))
         except TimeoutError as error:
-            message = f"{method} {path}: the hub gave no answer within {within:g} s"
-            raise Unreachable(UNREACHABLE, message) from error
+            message = f"{method} {path}: {self.remote.title} gave no answer within {within:g} s"
+            raise Unreachable(self.remote.unreachable, message) from error
         except (aiohttp.ClientError, OSError, orjson.JSONDecodeError) as error:
-            raise Unreachable(UNREACHABLE, f"{method} {path}: {error}") from error
+            raise Unreachable(self.remote.unreachable, f"{method} {path}: {error}") from error
 
     async def demand(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """Send a request that has to succeed, and return the document."""
         reply = await self.call(method, path, **request)
         if not reply.ok:
-            raise error_of(f"{method} {path}", reply)
+            raise self.error_of(f"{method} {path}", reply)
         return reply.document
+
+    def error_of(self, request: str, reply: Reply) -> OrreryError:
+        """Say what an answer other than success means for *request*."""
+        return error_of(request, reply, self.remote)
 
     async def _persist(self, request: "_Request") -> Reply:
         """Send again what the server turned away unread: when busy, or with old credentials."""
@@ -109,7 +125,7 @@ class HubConnection:
             headers={"Content-Type": request.content_type},
             allow_redirects=False,
         ) as response:
-            text = await response.read()
+            text = await self._read(response)
             retry_after = response.headers.get("Retry-After", "")
             return Reply(
                 response.status,
@@ -117,15 +133,27 @@ class HubConnection:
                 float(retry_after) if retry_after.isdecimal() else None,
             )
 
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        """Read the body, unpacked, but no more of it than the process can bear."""
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > self._reply_max:
+                message = f"{self.remote.title} answered more than {self._reply_max} bytes"
+                raise Unreachable(self.remote.unreachable, message)
+            parts.append(part)
+        return b"".join(parts)
+
     async def _open(self) -> aiohttp.ClientSession:
         async with self._opening:
             if self._session is None:
-                try:
-                    self._access = await self._source.load()
-                except InvalidSpec as error:
-                    raise Unreachable(UNREACHABLE, error.message) from error
+                self._access = await self._load()
                 self._session = self._access.open_session()
             return self._session
+
+    async def _load(self) -> Access:
+        return await self._source.load()
 
     async def _reopen(self, old: aiohttp.ClientSession) -> None:
         """Read the credentials afresh, unless another call just did.
@@ -138,6 +166,19 @@ class HubConnection:
             if self._retired is not None:
                 await self._retired.close()
             self._retired, self._session = old, None
+
+
+class HubConnection(Connection):
+    """A connection of the operator's own: what is wrong with its way is mended while it runs."""
+
+    def __init__(self, source: Source, *, remote: Remote = HUB, deadline: float = DEADLINE) -> None:
+        super().__init__(source, remote=remote, deadline=deadline)
+
+    async def _load(self) -> Access:
+        try:
+            return await super()._load()
+        except InvalidSpec as error:
+            raise Unreachable(self.remote.unreachable, error.message) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
-from orrery.adapters.kube.connection import JSON_PATCH, LIST_DEADLINE, HubConnection
+from orrery.adapters.kube.connection import APPLY_PATCH, JSON_PATCH, LIST_DEADLINE, HubConnection
 from orrery.adapters.kube.events import EventFilter, render_event
 from orrery.adapters.kube.replies import Reply, error_of
 from orrery.api.base import API_VERSION, GROUP
 from orrery.api.crd import PLURALS
 from orrery.errors import Conflict, NotYet, OrreryError
-from orrery.names import FIELD_MANAGER
+from orrery.names import FIELD_MANAGER, LABEL_MANAGED_BY
 from orrery.ports import Clock, Document, HubEvent, Key, Kind, Secret
+from orrery.ports.values import decoded
 from orrery.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -98,19 +99,39 @@ class KubeHub:
 
     async def read_secret(self, namespace: str, name: str) -> Secret | None:
         """Read a Secret, None when it does not exist."""
-        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets/{quote(name, safe='')}"
+        path = _secret_path(namespace, name)
         reply = await self._connection.call("GET", path)
         if reply.missing:
             return None
         if not reply.ok:
             raise error_of(f"GET {path}", reply)
-        data = reply.document.get("data") or {}
         return Secret(
             namespace=namespace,
             name=name,
             type=reply.document.get("type", ""),
             annotations=reply.document["metadata"].get("annotations") or {},
-            data={key: base64.b64decode(value) for key, value in data.items()},
+            data=decoded(reply.document),
+        )
+
+    async def write_secret(self, secret: Secret) -> None:
+        """Create or replace a Secret of our own, by server-side apply."""
+        path = _secret_path(secret.namespace, secret.name)
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": secret.name,
+                "namespace": secret.namespace,
+                "labels": {LABEL_MANAGED_BY: FIELD_MANAGER},
+                "annotations": dict(secret.annotations),
+            },
+            "type": secret.type,
+            "data": {key: base64.b64encode(value).decode() for key, value in secret.data.items()},
+        }
+        self._telemetry.hub_write("Secret", "apply")
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        await self._connection.demand(
+            "PATCH", path, body=body, content_type=APPLY_PATCH, query=query
         )
 
     async def write_status(self, key: Key, uid: str, status: Document) -> None:
@@ -218,3 +239,7 @@ def object_path(key: Key) -> str:
     """Return the path of one object."""
     place = f"namespaces/{quote(key.namespace, safe='')}/" if key.namespace else ""
     return f"/apis/{API_VERSION}/{place}{PLURALS[key.kind]}/{quote(key.name, safe='')}"
+
+
+def _secret_path(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets/{quote(name, safe='')}"

@@ -2,11 +2,27 @@
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from orrery.errors import Conflict, OrreryError, Refused, Unreachable
 
-UNREACHABLE = "HubUnreachable"
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Whose API server it is: what messages call it, and how the reasons of its errors begin."""
+
+    title: str
+    prefix: str
+    credentials: str = "our credentials"
+    """What messages call that by which it knows us."""
+
+    @property
+    def unreachable(self) -> str:
+        """The reason of an answer that did not come."""
+        return f"{self.prefix}Unreachable"
+
+
+HUB: Final = Remote("the hub", "Hub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,12 @@ class Reply:
         return self.status == HTTPStatus.NOT_FOUND
 
     @property
+    def exists(self) -> bool:
+        """Whether an object of that name exists already."""
+        taken = self.document.get("reason") == "AlreadyExists"
+        return self.status == HTTPStatus.CONFLICT and taken
+
+    @property
     def throttled(self) -> bool:
         """Whether the server turned the request away unread, to be sent again."""
         return self.status == HTTPStatus.TOO_MANY_REQUESTS
@@ -44,17 +66,18 @@ class Reply:
         )
 
 
-def error_of(request: str, reply: Reply) -> OrreryError:
-    """Say what an answer other than success means for *request*."""
+def error_of(request: str, reply: Reply, remote: Remote = HUB) -> OrreryError:
+    """Say what an answer of *remote* other than success means for *request*."""
     message = f"{request}: {reply.document.get('message') or f'HTTP {reply.status}'}"
     if reply.lost_race:
-        return Conflict("HubConflict", message)
+        return Conflict(f"{remote.prefix}Conflict", message)
     if reply.throttled or reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unreachable(UNREACHABLE, message)
+        return Unreachable(remote.unreachable, message)
     match reply.status:
         case HTTPStatus.UNAUTHORIZED:
-            return Refused("HubUnauthorized", f"{request}: the hub does not know our credentials")
+            message = f"{request}: {remote.title} does not know {remote.credentials}"
+            return Refused(f"{remote.prefix}Unauthorized", message)
         case HTTPStatus.FORBIDDEN:
-            return Refused("HubForbidden", message)
+            return Refused(f"{remote.prefix}Forbidden", message)
         case _:
-            return Refused("HubRefused", message)
+            return Refused(f"{remote.prefix}Refused", message)

@@ -29,7 +29,7 @@ class MemoryHub:
         self.secrets: dict[tuple[str, str], Secret] = {}
         self.events: list[HubEvent] = []
         self.writes: Counter[str] = Counter()
-        """Writes of ours by verb: status, finalizer, event."""
+        """Writes of ours by verb: status, finalizer, event, secret."""
         self.leaving: set[Kind] = set()
         """Kinds whose definition is being deleted."""
         self.observer: Observer | None = None
@@ -88,6 +88,12 @@ class MemoryHub:
         """Read a Secret."""
         await asyncio.sleep(self.latency)
         return self.secrets.get((namespace, name))
+
+    async def write_secret(self, secret: Secret) -> None:
+        """Create or replace a Secret."""
+        await asyncio.sleep(self.latency)
+        self.writes["secret"] += 1
+        self.secrets[secret.namespace, secret.name] = secret
 
     async def write_status(self, key: Key, uid: str, status: Document) -> None:
         """Replace the status of the very object with *uid*."""

@@ -21,7 +21,6 @@ from tests.unit.adapters.nomad.servers import (
 )
 
 from orrery.adapters.nomad import NomadClient
-from orrery.adapters.nomad.shapes import PAGE_ROWS
 from orrery.errors import InvalidSpec, OrreryError, OutcomeUnknown, Unreachable
 from orrery.ports import Submission
 
@@ -384,37 +383,3 @@ async def test_a_namespace_that_exists_is_left_as_people_set_it() -> None:
         await client.create_namespace("t", "tenant t")
 
     assert [request.method for request in server.requests] == ["GET"]
-
-
-async def test_large_documents_are_decoded_off_the_loop() -> None:
-    row = b'{"Namespace":"t","ID":"x","JobModifyIndex":1,"Status":"dead","Stop":true}'
-    rows = reply(body=b"[" + b",".join([row] * PAGE_ROWS) + b"]", X_Nomad_Index="9")
-
-    async with (
-        serve(always(rows)) as server,
-        connected(server.endpoint, thread_bytes=1000) as client,
-    ):
-        listed = await client.list_jobs()
-
-    assert listed.index == 9
-    assert len(listed.jobs) == PAGE_ROWS
-
-
-async def test_a_page_with_more_rows_than_asked_for_is_not_read() -> None:
-    row = b'{"Namespace":"t","ID":"x","JobModifyIndex":1,"Status":"dead","Stop":true}'
-    rows = reply(body=b"[" + b",".join([row] * (PAGE_ROWS + 1)) + b"]", X_Nomad_Index="9")
-
-    async with serve(always(rows)) as server, connected(server.endpoint) as client:
-        with pytest.raises(Unreachable, match="something else than Nomad's JSON"):
-            await read(client)
-
-
-async def test_all_pages_share_one_cap_of_rows() -> None:
-    row = b'{"Namespace":"t","ID":"x","JobModifyIndex":1,"Status":"dead","Stop":true}'
-    page = reply(body=b"[" + row + b"]", X_Nomad_NextToken="again")
-
-    async with serve(always(page)) as server, connected(server.endpoint, list_rows=4) as client:
-        with pytest.raises(Unreachable, match="the list is too long"):
-            await read(client)
-
-    assert len(server.requests) == 5

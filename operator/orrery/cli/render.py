@@ -1,0 +1,177 @@
+"""`orrery render`: the manifests of Managed regions, exactly as the operator applies them."""
+
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar
+
+import click
+import yaml
+
+from orrery import names
+from orrery.api.base import API_VERSION
+from orrery.api.continent import Continent
+from orrery.api.region import Region
+from orrery.api.regionclass import RegionClass
+from orrery.api.validation import (
+    ValidationFailure,
+    validate_continent,
+    validate_region,
+    validate_region_class,
+)
+from orrery.cli.manifests import Manifest, read_manifests
+from orrery.errors import InvalidSpec
+from orrery.ports import Document, Kind
+from orrery.render.region import Blueprint, render_region
+
+M = TypeVar("M", Continent, Region, RegionClass)
+
+_EXAMPLE: Final = """\b
+Example:
+  $ orrery render -f regions/ --address fra=203.0.113.10 > fra.yaml
+  $ kubectl --context eu diff -f fra.yaml
+"""
+_WAITS: Final = (
+    "# Servers and front door of region {name} wait for the address of its load balancer:"
+    " --address {name}=ADDRESS shows them."
+)
+
+
+@click.command(epilog=_EXAMPLE)
+@click.option(
+    "-f",
+    "--filename",
+    "filenames",
+    required=True,
+    multiple=True,
+    help="A manifest, a folder of them, or - for standard input; may be given several times.",
+)
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    metavar="REGION=ADDRESS",
+    help="IP address of a region's load balancer; may be given for several regions.",
+)
+@click.option(
+    "--install",
+    envvar="ORRERY_INSTALL",
+    default=names.INSTALL_DEFAULT,
+    show_default=True,
+    help="Id of the installation, as the operator has it.  [env: ORRERY_INSTALL]",
+)
+def render(filenames: tuple[str, ...], addresses: tuple[str, ...], install: str) -> None:
+    """Print the control planes of Managed regions as manifests, without a cluster.
+
+    The files must hold the Regions, and the Continents and RegionClasses that they name. Secrets
+    are named and never printed: the operator makes them. Servers advertise the load balancer's
+    address, so what comes after it is shown for regions whose --address is given.
+    """
+    try:
+        click.echo(rendered(read_manifests(*filenames), _addresses(addresses), install), nl=False)
+    except InvalidSpec as error:
+        raise click.ClickException(error.message) from error
+
+
+def rendered(
+    manifests: Sequence[Manifest], addresses: Mapping[str, str], install: str = "orrery"
+) -> str:
+    """Write the layers of every Managed region among *manifests* as YAML, in their order.
+
+    Raises `InvalidSpec` for what is wrong with them, or missing.
+    """
+    continents = _by_name(manifests, Kind.CONTINENT, validate_continent)
+    classes = _by_name(manifests, Kind.REGION_CLASS, validate_region_class)
+    regions = [
+        region
+        for region in _by_name(manifests, Kind.REGION, validate_region).values()
+        if region.spec.is_managed
+    ]
+    if not regions:
+        raise InvalidSpec("NothingToRender", "there is no Managed region among the files")
+    known = {region.metadata.name for region in regions}
+    for name in addresses:
+        if name not in known:
+            message = f"--address: there is no Managed region {name!r}, known are "
+            raise InvalidSpec("UnknownRegion", message + ", ".join(sorted(known)))
+    parts: list[str] = []
+    for region in sorted(regions, key=lambda region: region.metadata.name):
+        blueprint = Blueprint(
+            install=install,
+            region=region,
+            class_=_class_of(region, classes),
+            continent=_named(continents, Kind.CONTINENT, region.spec.continent, region),
+            address=addresses.get(region.metadata.name, ""),
+        )
+        parts += _documents(blueprint)
+    return "".join(parts)
+
+
+def _documents(blueprint: Blueprint) -> list[str]:
+    parts = [
+        f"---\n# region {blueprint.name}: {layer.name}\n"
+        + yaml.dump(manifest, Dumper=_Readable, sort_keys=False, width=100)
+        for layer in render_region(blueprint)
+        for manifest in layer.manifests
+    ]
+    if not blueprint.address:
+        parts.append(_WAITS.format(name=blueprint.name) + "\n")
+    return parts
+
+
+class _Readable(yaml.SafeDumper):
+    """Writes everything out: no references, and texts of several lines as they are."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write what is the same twice all the same."""
+        del data
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Readable.add_representer(str, _text)
+
+
+def _class_of(region: Region, classes: Mapping[str, RegionClass]) -> RegionClass:
+    class_ = _named(classes, Kind.REGION_CLASS, region.spec.class_, region)
+    if class_.spec.nomad.image is None:
+        name = class_.metadata.name
+        message = f'RegionClass "{name}": spec.nomad.image is required by Managed regions'
+        raise InvalidSpec("ClassIncomplete", message)
+    return class_
+
+
+def _named(found: Mapping[str, M], kind: Kind, name: str, region: Region) -> M:
+    if name not in found:
+        message = f'Region "{region.metadata.name}" names {kind} "{name}", which no file holds'
+        raise InvalidSpec("NotFound", message)
+    return found[name]
+
+
+def _by_name(
+    manifests: Sequence[Manifest], kind: Kind, validate: Callable[[Document], M]
+) -> dict[str, M]:
+    found: dict[str, M] = {}
+    for manifest in manifests:
+        if manifest.document.get("apiVersion") == API_VERSION and manifest.kind == kind:
+            try:
+                found[manifest.name] = validate(manifest.document)
+            except ValidationFailure as failure:
+                raise InvalidSpec("InvalidSpec", f"{manifest}: {failure}") from failure
+    return found
+
+
+def _addresses(given: Sequence[str]) -> dict[str, str]:
+    addresses: dict[str, str] = {}
+    for text in given:
+        name, _, address = text.partition("=")
+        try:
+            addresses[name] = str(ipaddress.IPv4Address(address))
+        except ValueError:
+            allowed = "must be REGION=ADDRESS with an IPv4 address"
+            message = f"--address: {text!r} is not allowed, {allowed}"
+            raise InvalidSpec("AddressInvalid", message) from None
+    return addresses

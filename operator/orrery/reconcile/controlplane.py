@@ -1,0 +1,266 @@
+"""Build the control plane of one Managed region in its continent's cluster, layer by layer.
+
+A pass looks at every layer and goes on to the next only when the one before works. It raises what
+keeps it from going on; everything that is in place by then stays and is looked at again.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from orrery import names
+from orrery.api.conditions import Reason
+from orrery.api.region import NOMAD_HTTP_PORT, ControlPlaneStatus
+from orrery.config import Config
+from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused, Unreachable
+from orrery.planning.manifests import (
+    deployment_ready,
+    job_state,
+    load_balancer_address,
+    stateful_set_ready,
+)
+from orrery.ports import (
+    Clock,
+    ContinentalCluster,
+    Document,
+    Hub,
+    NomadFactory,
+    ObjectRef,
+    Pki,
+    Secret,
+)
+from orrery.ports.values import decoded
+from orrery.reconcile.credentials import decode
+from orrery.reconcile.manifests import AppliedMemory, enforce, prune_region
+from orrery.reconcile.regionsecrets import SecretsOutcome, ensure_secrets
+from orrery.render.region import Blueprint, Component, Layer, Manifest, render_region
+from orrery.render.region.blueprint import SecretName
+from orrery.render.region.layers import BOOTSTRAP, FOUNDATION, FRONT_DOOR, LOAD_BALANCER, SERVERS
+
+WAIT: Final = 3.0
+"""Seconds after which something that comes by itself is looked at again."""
+
+
+@dataclass(slots=True)
+class ControlPlaneScope:
+    """One pass over one control plane; comments say which phase sets a field."""
+
+    blueprint: Blueprint
+    cluster: ContinentalCluster
+    applied: AppliedMemory
+    told: ControlPlaneStatus
+    """What was known before the pass; grows as phases find out more."""
+    live: dict[ObjectRef, Document] = field(default_factory=dict)  # every phase that enforces
+    rendered: list[Manifest] = field(default_factory=list)  # every phase that enforces
+    repaired: list[str] = field(default_factory=list)  # every phase that enforces
+    secrets: SecretsOutcome | None = None  # keep_secrets
+
+
+class ControlPlaneBuilder:
+    """Builds control planes, one pass at a time per region."""
+
+    def __init__(
+        self, *, hub: Hub, nomad: NomadFactory, pki: Pki, clock: Clock, config: Config
+    ) -> None:
+        self._hub = hub
+        self._nomad = nomad
+        self._pki = pki
+        self._clock = clock
+        self._config = config
+
+    async def build(self, scope: ControlPlaneScope) -> None:
+        """Bring *scope* as far as it goes. Raises what it waits for, or what is wrong."""
+        for phase in self._phases():
+            await phase(scope)
+
+    def _phases(self) -> Sequence[Callable[[ControlPlaneScope], Awaitable[None]]]:
+        return (
+            self.lay_foundation,
+            self.await_address,
+            self.keep_secrets,
+            self.raise_servers,
+            self.open_front_door,
+            self.bootstrap,
+            self.hand_over,
+            self.clear_away,
+        )
+
+    async def lay_foundation(self, scope: ControlPlaneScope) -> None:
+        """Make the namespace, what guards it, and the load balancer."""
+        await self._enforce(scope, FOUNDATION)
+        await self._enforce(scope, LOAD_BALANCER)
+
+    async def await_address(self, scope: ControlPlaneScope) -> None:
+        """Hold until the load balancer has an address: the servers advertise it."""
+        service = _live(scope, "v1", "Service", Component.FRONT_DOOR)
+        address = load_balancer_address(service)
+        if address.problem:
+            raise InvalidSpec(Reason.ADDRESS_UNUSABLE, address.problem)
+        if not address.ip:
+            name = service["metadata"]["name"]
+            message = f"the load balancer {name} has no address yet"
+            raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
+        scope.blueprint = replace(scope.blueprint, address=address.ip)
+        scope.told = scope.told.model_copy(update={"address": address.ip})
+
+    async def keep_secrets(self, scope: ControlPlaneScope) -> None:
+        """Have every certificate, key and token that the layers above name."""
+        secrets = await ensure_secrets(
+            scope.blueprint,
+            scope.cluster,
+            self._pki,
+            self._clock,
+            authority=scope.told.authority,
+            settled=await self._is_settled(scope),
+        )
+        scope.secrets = secrets
+        scope.blueprint = replace(scope.blueprint, certificates=secrets.nomad_tls_digest)
+        scope.told = scope.told.model_copy(
+            update={"authority": secrets.authority, "expires": _moment(secrets.expires)}
+        )
+
+    async def raise_servers(self, scope: ControlPlaneScope) -> None:
+        """Hold until a majority of the Nomad servers is ready."""
+        await self._enforce(scope, SERVERS)
+        state = stateful_set_ready(_live(scope, "apps/v1", "StatefulSet", Component.NOMAD))
+        needed = state.wanted // 2 + 1
+        if state.ready < needed:
+            message = f"{state.ready} of {state.wanted} Nomad servers are ready, {needed} needed"
+            raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
+
+    async def open_front_door(self, scope: ControlPlaneScope) -> None:
+        """Hold until the front door lets somebody in."""
+        await self._enforce(scope, FRONT_DOOR)
+        state = deployment_ready(_live(scope, "apps/v1", "Deployment", Component.FRONT_DOOR))
+        if not state.ready:
+            message = f"none of {state.wanted} front doors is ready"
+            raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
+
+    async def bootstrap(self, scope: ControlPlaneScope) -> None:
+        """Hold until Nomad's ACL system knows the management token that was chosen for it.
+
+        Done once: the Job is gone when its time to live is over, and is not made again.
+        """
+        if scope.told.bootstrapped:
+            return
+        await self._enforce(scope, BOOTSTRAP)
+        (job,) = [body for ref, body in scope.live.items() if ref.kind == "Job"]
+        state = job_state(job)
+        if state == "Running":
+            message = "Nomad's ACL system is being set up"
+            raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
+        # A Job that failed may have done its work before: Nomad does it once and then says no.
+        if state == "Failed" and not await self._token_works(scope):
+            name, namespace = job["metadata"]["name"], scope.blueprint.namespace
+            message = (
+                f"Nomad's ACL system could not be set up: see the logs of Job {name} in "
+                f"namespace {namespace}; when it is deleted, it is made anew"
+            )
+            raise NotYet(Reason.BOOTSTRAP_FAILED, message, retry_after=30)
+        scope.told = scope.told.model_copy(update={"bootstrapped": True})
+
+    async def hand_over(self, scope: ControlPlaneScope) -> None:
+        """Copy Orrery's own credentials into the hub: from here on all regions are alike."""
+        wanted = await self._credentials(scope)
+        held = await read_secret(self._hub, wanted.namespace, wanted.name)
+        if held is not None and (held.data, held.annotations.get(names.ANNOTATION_ENDPOINT)) == (
+            wanted.data,
+            wanted.annotations[names.ANNOTATION_ENDPOINT],
+        ):
+            return
+        try:
+            await self._hub.write_secret(wanted)
+        except (Unreachable, Refused) as error:
+            raise _hub_failed(error) from error
+
+    async def clear_away(self, scope: ControlPlaneScope) -> None:
+        """Delete what an earlier class or release rendered and this one does not."""
+        wanted = {ObjectRef.of(manifest) for manifest in scope.rendered}
+        await prune_region(
+            scope.cluster,
+            scope.blueprint.namespace,
+            names.region_labels(self._config.install, scope.blueprint.name),
+            wanted,
+        )
+
+    async def _is_settled(self, scope: ControlPlaneScope) -> bool:
+        """Tell whether all servers run as they were last told to, those that never ran included."""
+        blueprint = scope.blueprint
+        name = blueprint.object_name(Component.NOMAD)
+        body = await scope.cluster.read(
+            ObjectRef("apps/v1", "StatefulSet", blueprint.namespace, name)
+        )
+        return body is None or _is_rolled_out(body)
+
+    async def _token_works(self, scope: ControlPlaneScope) -> bool:
+        nomad = self._nomad.connect(decode(await self._credentials(scope)))
+        try:
+            await nomad.agent()
+        except OrreryError:
+            return False
+        finally:
+            await nomad.close()
+        return True
+
+    async def _credentials(self, scope: ControlPlaneScope) -> Secret:
+        assert scope.secrets is not None, "keep_secrets comes first"
+        blueprint, operator = scope.blueprint, scope.secrets.operator
+        name = blueprint.object_name(SecretName.BOOTSTRAP)
+        body = await scope.cluster.read(ObjectRef("v1", "Secret", blueprint.namespace, name))
+        if body is None:
+            message = f"Secret {name} in namespace {blueprint.namespace} is gone"
+            raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
+        return Secret(
+            namespace=self._config.namespace,
+            name=blueprint.region.credentials_secret,
+            type="Opaque",
+            annotations={
+                names.ANNOTATION_ENDPOINT: f"https://{blueprint.address}:{NOMAD_HTTP_PORT}"
+            },
+            data={
+                "token": decoded(body)["token"],
+                "ca.crt": operator.ca.encode(),
+                "tls.crt": operator.certificate.encode(),
+                "tls.key": operator.key.encode(),
+            },
+        )
+
+    async def _enforce(self, scope: ControlPlaneScope, name: str) -> None:
+        layer = _layer(scope.blueprint, name)
+        scope.rendered += layer.manifests
+        outcome = await enforce(scope.cluster, layer.manifests, previous=scope.applied)
+        scope.live.update(outcome.live)
+        scope.repaired += outcome.repaired
+
+
+async def read_secret(hub: Hub, namespace: str, name: str) -> Secret | None:
+    """Read a Secret of the hub, whose failures must not be taken for the continent's."""
+    try:
+        return await hub.read_secret(namespace, name)
+    except (Unreachable, Refused) as error:
+        raise _hub_failed(error) from error
+
+
+def _hub_failed(error: OrreryError) -> NotYet:
+    return NotYet(Reason.HUB_REFUSED, error.message, retry_after=WAIT)
+
+
+def _layer(blueprint: Blueprint, name: str) -> Layer:
+    return next(layer for layer in render_region(blueprint) if layer.name == name)
+
+
+def _live(scope: ControlPlaneScope, api_version: str, kind: str, component: Component) -> Document:
+    blueprint = scope.blueprint
+    name = blueprint.object_name(component)
+    return scope.live[ObjectRef(api_version, kind, blueprint.namespace, name)]
+
+
+def _is_rolled_out(stateful_set: Document) -> bool:
+    ready, wanted = stateful_set_ready(stateful_set)
+    updated = (stateful_set.get("status") or {}).get("updatedReplicas") or 0
+    return ready == updated == wanted
+
+
+def _moment(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,299 @@
+"""Keep the Secrets of a region's control plane: certificates, the key of its gossip, its token.
+
+They exist in the continent's cluster only. What cannot be made again without harm, the authority
+above all, is created and never replaced unasked; leaves are replaced when they must be.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from orrery import names
+from orrery.api.base import nanoseconds
+from orrery.api.conditions import Reason
+from orrery.errors import Conflict, InvalidSpec
+from orrery.planning.certificates import (
+    AuthorityStep,
+    Facts,
+    Issue,
+    Leaf,
+    Loss,
+    Step,
+    Trust,
+    Wanted,
+    authority_lost,
+    next_step,
+)
+from orrery.ports import Clock, ContinentalCluster, Document, KeyPair, ObjectRef, Pki
+from orrery.reconcile.regionleaves import LEAVES, region_leaves
+from orrery.reconcile.secretfacts import (
+    AUTHORITY_KEYS,
+    PREVIOUS,
+    ROTATION,
+    TRUSTED_SINCE,
+    USED_SINCE,
+    bundle,
+    decode,
+    digest,
+    encode,
+    pair_in,
+    read_facts,
+    texts_of,
+)
+from orrery.render.region.blueprint import Blueprint, SecretName
+
+log = logging.getLogger(__name__)
+
+AUTHORITY_LIFETIME: Final = timedelta(days=3650)
+
+STEPS_MAX: Final = 30
+"""More than any pass takes: beyond, somebody else keeps writing the same Secrets."""
+
+_KEPT: Final = (SecretName.AUTHORITY, *LEAVES, SecretName.GOSSIP, SecretName.BOOTSTRAP)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCredentials:
+    """What Orrery shows at the region's front door, and what it trusts there. All PEM."""
+
+    ca: str
+    certificate: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsOutcome:
+    """What the Secrets hold after a pass."""
+
+    authority: str
+    """Fingerprint (SHA-256) of the region's authority, to be remembered."""
+    expires: datetime
+    """When the first of the certificates expires."""
+    nomad_tls_digest: str
+    """Digest of what the servers mount, made of certificates only: another one, another rollout."""
+    front_door_tls_digest: str
+    """The same of what the front door mounts."""
+    operator: OperatorCredentials
+
+
+async def ensure_secrets(
+    blueprint: Blueprint,
+    cluster: ContinentalCluster,
+    pki: Pki,
+    clock: Clock,
+    *,
+    authority: str,
+    settled: bool = True,
+) -> SecretsOutcome:
+    """Make what is missing, replace what must be, write nothing when all is well.
+
+    *authority* is the fingerprint that the Region's status remembers, empty before the first.
+    While not *settled*, when servers have yet to take over what they mount, an authority that is
+    being replaced stays at its stage. Raises `InvalidSpec` when the authority is lost.
+    """
+    keeper = _Keeper(blueprint, cluster, pki, datetime.fromtimestamp(clock.now(), UTC))
+    await keeper.gather()
+    await keeper.keep_certificates(authority, settled=settled)
+    await keeper.keep(SecretName.GOSSIP, "gossip.json", lambda: _gossip(pki.gossip_key()))
+    await keeper.keep(SecretName.BOOTSTRAP, "token", pki.token)
+    return keeper.outcome()
+
+
+class _Keeper:
+    """One pass over the Secrets of one region."""
+
+    def __init__(
+        self, blueprint: Blueprint, cluster: ContinentalCluster, pki: Pki, now: datetime
+    ) -> None:
+        self._blueprint = blueprint
+        self._cluster = cluster
+        self._pki = pki
+        self._now = now
+        self._annotations = blueprint.region.metadata.annotations
+        self._leaves = region_leaves(blueprint)
+        self._parts = {blueprint.object_name(part): part for part in _KEPT}
+        self._held: dict[SecretName, Document | None] = {}
+
+    async def gather(self) -> None:
+        """Read all Secrets."""
+        await asyncio.gather(*map(self._read, _KEPT))
+
+    async def keep_certificates(self, remembered: str, *, settled: bool) -> None:
+        """Take one step after the other until all is well."""
+        if remembered == self._annotations.get(names.ANNOTATION_FORGET_AUTHORITY):
+            remembered = ""
+        wanted = Wanted(
+            self._leaves,
+            remembered=remembered,
+            rotation=self._annotations.get(names.ANNOTATION_ROTATE_AUTHORITY, ""),
+            settled=settled,
+        )
+        for _ in range(STEPS_MAX):
+            facts = self._facts()
+            loss = authority_lost(facts, remembered)
+            if loss is not None:
+                raise InvalidSpec(Reason.AUTHORITY_LOST, self._tell(loss, remembered))
+            step = next_step(facts, wanted, self._now)
+            if step is None:
+                return
+            await self._take(step, wanted)
+        where = f"in namespace {self._blueprint.namespace}"
+        raise Conflict("SecretsContested", f"somebody else keeps writing the Secrets {where}")
+
+    async def keep(self, part: SecretName, key: str, make: Callable[[], str]) -> None:
+        """Create the Secret of *part* unless it exists; it is never replaced."""
+        if self._held[part] is None:
+            await self._create(part, {key: make()})
+        if not self._texts(part).get(key):
+            name, namespace = self._blueprint.object_name(part), self._blueprint.namespace
+            message = f'Secret "{name}" in namespace "{namespace}" lacks {key}: restore it'
+            raise InvalidSpec(Reason.SECRET_INVALID, message)
+
+    def outcome(self) -> SecretsOutcome:
+        """Say what the Secrets hold, all being well."""
+        facts = self._facts()
+        assert facts.authority is not None, "keep_certificates comes first"
+        certificates = [held.certificate for held in facts.leaves.values()]
+        ends = [certificate.not_after for certificate in certificates if certificate is not None]
+        operator = self._texts(SecretName.OPERATOR)
+        return SecretsOutcome(
+            authority=facts.authority.current.fingerprint,
+            expires=min(*ends, facts.authority.current.not_after),
+            nomad_tls_digest=digest(self._texts(SecretName.NOMAD)),
+            front_door_tls_digest=digest(self._texts(SecretName.FRONT_DOOR)),
+            operator=OperatorCredentials(
+                operator["ca.crt"], operator["tls.crt"], operator["tls.key"]
+            ),
+        )
+
+    async def _take(self, step: Step, wanted: Wanted) -> None:
+        region = self._blueprint.name
+        match step:
+            case AuthorityStep.CREATE:
+                pair = self._make_authority()
+                texts = {**texts_of(pair), "ca.crt": pair.certificate, ROTATION: wanted.rotation}
+                made = await self._create(SecretName.AUTHORITY, texts)
+                if made:
+                    log.info("%s", step, extra={"region": region})
+            case AuthorityStep():
+                await self._amend_authority(step, wanted)
+                log.info("%s", step, extra={"region": region})
+            case Trust(leaf):
+                await self._write_leaf(leaf, pair_in(self._texts(self._parts[leaf.secret])))
+            case Issue(leaf, cause, by_successor):
+                signer = pair_in(
+                    self._texts(SecretName.AUTHORITY), "next" if by_successor else "tls"
+                )
+                await self._write_leaf(leaf, self._issue(leaf, signer))
+                log.info("certificate %s is issued: %s", leaf.name, cause, extra={"region": region})
+
+    async def _amend_authority(self, step: AuthorityStep, wanted: Wanted) -> None:
+        texts = {key: self._texts(SecretName.AUTHORITY).get(key, "") for key in AUTHORITY_KEYS}
+        no_overlap = {TRUSTED_SINCE: "", USED_SINCE: ""}
+        match step:
+            case AuthorityStep.PREPARE:
+                heard = wanted.rotation or texts[ROTATION]
+                successor = texts_of(self._make_authority(), "next")
+                texts |= {**successor, **no_overlap, ROTATION: heard}
+            case AuthorityStep.RECALL:
+                texts |= no_overlap
+            case AuthorityStep.BEGIN_TRUST:
+                texts[TRUSTED_SINCE] = self._now.isoformat(timespec="seconds")
+            case AuthorityStep.BEGIN_USE:
+                texts[USED_SINCE] = self._now.isoformat(timespec="seconds")
+            case AuthorityStep.COMPLETE:
+                (previous,) = self._pki.split_bundle(texts["tls.crt"])
+                successor = texts_of(pair_in(texts, "next"))
+                nothing = texts_of(KeyPair("", ""), "next")
+                texts |= {**successor, **nothing, **no_overlap, PREVIOUS: previous}
+        texts["ca.crt"] = bundle(texts)
+        await self._apply(SecretName.AUTHORITY, texts)
+
+    async def _write_leaf(self, leaf: Leaf, pair: KeyPair) -> None:
+        bundle = self._texts(SecretName.AUTHORITY)["ca.crt"]
+        await self._apply(self._parts[leaf.secret], {**texts_of(pair), "ca.crt": bundle})
+
+    def _make_authority(self) -> KeyPair:
+        # Successors have names of their own: TLS libraries look issuers up by name.
+        name = f"{self._blueprint.name} authority {self._now:%Y-%m-%dT%H:%M:%SZ}"
+        return self._pki.create_authority(name, lifetime=AUTHORITY_LIFETIME, now=self._now)
+
+    def _issue(self, leaf: Leaf, signer: KeyPair) -> KeyPair:
+        lifetime = nanoseconds(self._blueprint.class_.spec.pki.certificate_lifetime)
+        return self._pki.issue(
+            signer,
+            leaf.name,
+            hosts=sorted(leaf.hosts),
+            usages=sorted(leaf.usages),
+            lifetime=timedelta(microseconds=lifetime // 1000),
+            now=self._now,
+        )
+
+    def _facts(self) -> Facts:
+        exists = self._held[SecretName.AUTHORITY] is not None
+        leaves = {self._blueprint.object_name(part): part for part in LEAVES}
+        return read_facts(
+            self._pki,
+            self._texts(SecretName.AUTHORITY) if exists else None,
+            {
+                secret: self._texts(part)
+                for secret, part in leaves.items()
+                if self._held[part] is not None
+            },
+        )
+
+    def _tell(self, loss: Loss, remembered: str) -> str:
+        blueprint = self._blueprint
+        name = blueprint.object_name(SecretName.AUTHORITY)
+        others = sorted(blueprint.object_name(part) for part in (SecretName.AUTHORITY, *LEAVES))
+        listed = ", ".join(f'"{other}"' for other in others)
+        annotation = names.ANNOTATION_FORGET_AUTHORITY
+        forget = f' and annotate the Region with {annotation}="{remembered}"' if remembered else ""
+        held = f", not the one whose fingerprint is {remembered}" if "another" in loss else ""
+        return (
+            f'Secret "{name}" in namespace "{blueprint.namespace}", the certificate authority of '
+            f"the region, {loss}{held}: restore it from a backup. Only when there is none, delete "
+            f"the Secrets {listed} there{forget}: the region then gets a new authority, which no "
+            f"machine that joined it trusts"
+        )
+
+    def _texts(self, part: SecretName) -> dict[str, str]:
+        held = self._held[part]
+        return {} if held is None else decode(held)
+
+    async def _read(self, part: SecretName) -> None:
+        name = self._blueprint.object_name(part)
+        ref = ObjectRef("v1", "Secret", self._blueprint.namespace, name)
+        self._held[part] = await self._cluster.read(ref)
+
+    async def _create(self, part: SecretName, texts: Mapping[str, str]) -> bool:
+        """Create a Secret, or go on with the one that somebody else has created meanwhile."""
+        created = await self._cluster.create(self._manifest(part, texts))
+        await self._read(part)
+        return created
+
+    async def _apply(self, part: SecretName, texts: Mapping[str, str]) -> None:
+        """Write a Secret, the authority's only if it still is the one that was read."""
+        manifest = self._manifest(part, texts)
+        held = self._held[part]
+        if part is SecretName.AUTHORITY and held is not None:
+            # With its UID, too: the version alone is not asked of an object that has to be made.
+            identity = {key: held["metadata"][key] for key in ("uid", "resourceVersion")}
+            manifest["metadata"] = {**manifest["metadata"], **identity}
+        self._held[part] = await self._cluster.apply(manifest)
+
+    def _manifest(self, part: SecretName, texts: Mapping[str, str]) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": self._blueprint.metadata(part),
+            "data": encode(texts),
+        }
+
+
+def _gossip(key: str) -> str:
+    return json.dumps({"server": {"encrypt": key}})

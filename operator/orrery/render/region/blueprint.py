@@ -1,0 +1,108 @@
+"""What a region's control plane is built from, and what its parts are called. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from orrery import names
+from orrery.api.continent import Continent
+from orrery.api.region import Region
+from orrery.api.regionclass import RegionClass
+
+Manifest = Mapping[str, Any]
+
+RPC_PORT: Final = 4647
+"""Inside as outside: a client asks each server it learns of at the server's own port."""
+
+HTTP_PORT: Final = 4646
+SERF_PORT: Final = 4648
+
+DOCKER_HUB: Final = "docker.io"
+
+
+class Component(StrEnum):
+    """The parts of a control plane; each value ends the names of its objects."""
+
+    NOMAD = "nomad"
+    FRONT_DOOR = "front-door"
+    BOOTSTRAP = "bootstrap"
+
+
+class SecretName(StrEnum):
+    """The Secrets of a control plane: rendered manifests name them and never hold them."""
+
+    AUTHORITY = "ca"
+    """``tls.crt`` and ``tls.key`` of the region's authority, ``ca.crt`` with all trusted ones."""
+    NOMAD = "nomad-tls"
+    """``tls.crt``, ``tls.key`` and ``ca.crt`` of the servers."""
+    FRONT_DOOR = "front-door-tls"
+    """The same of the front door, as server and towards the servers."""
+    OPERATOR = "operator-tls"
+    """The same of Orrery itself."""
+    GOSSIP = "gossip"
+    """``gossip.json``: configuration of the servers with the key of their gossip."""
+    BOOTSTRAP = "bootstrap-token"
+    """``token``: the management token, chosen before the ACL system is set up."""
+    TOKEN = "operator-token"  # noqa: S105 - the name of a Secret
+    """``token``: the token that Orrery works with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """All that decides how a control plane looks. The region is Managed, the class has an image."""
+
+    install: str
+    region: Region
+    class_: RegionClass
+    continent: Continent
+    address: str
+    """IP address of the load balancer; empty until it has one."""
+    certificates: str = ""
+    """Digest of the servers' certificates: they start anew to take over other ones."""
+
+    @property
+    def name(self) -> str:
+        """Name of the region."""
+        return self.region.metadata.name
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the control plane."""
+        return f"{self.continent.spec.prefix}{self.name}"
+
+    def object_name(self, part: Component | SecretName) -> str:
+        """Name the objects of *part*."""
+        return f"{self.name}-{part}"
+
+    def labels(self, component: Component | None = None) -> dict[str, str]:
+        """Label an object, of *component* when it belongs to one."""
+        labels = names.region_labels(self.install, self.name)
+        return labels | ({names.LABEL_NAME: component.value} if component else {})
+
+    def selector(self, component: Component) -> dict[str, str]:
+        """Select the pods of *component*: what never changes of their labels."""
+        return {names.LABEL_NAME: component.value, names.LABEL_REGION: self.name}
+
+    def metadata(
+        self, part: Component | SecretName, *, component: Component | None = None, suffix: str = ""
+    ) -> dict[str, Any]:
+        """Write the metadata of an object of *part*; *suffix* tells several of a kind apart."""
+        if component is None and isinstance(part, Component):
+            component = part
+        return {
+            "name": f"{self.object_name(part)}{suffix}",
+            "namespace": self.namespace,
+            "labels": self.labels(component),
+        }
+
+    def image(self, name: str) -> str:
+        """Name an image as the continent's cluster gets it: from its mirror, where it has one."""
+        registry = self.continent.spec.registry
+        if registry is None:
+            return name
+        host, slash, path = name.partition("/")
+        if not slash or not ("." in host or ":" in host or host == "localhost"):
+            path = name if slash else f"library/{name}"
+            host = DOCKER_HUB
+        return f"{registry.mirror}/{host}/{path}"

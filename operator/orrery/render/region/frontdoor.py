@@ -1,0 +1,224 @@
+"""A region's front door: the load balancer with its address, and the Envoys behind it. Pure."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+import orjson
+
+from orrery import names
+from orrery.render.region.blueprint import (
+    HTTP_PORT,
+    RPC_PORT,
+    Blueprint,
+    Component,
+    Manifest,
+    SecretName,
+)
+from orrery.render.region.envoy import READY_PORT, render_envoy
+from orrery.render.region.envoy_secrets import (
+    AUTHORITIES_FILE,
+    CERTIFICATE_FILE,
+    CERTIFICATES_FOLDER,
+    CONFIGURATION_FOLDER,
+    ENVOY_FILE,
+    render_authorities,
+    render_certificate,
+)
+
+USER: Final = 65532
+"""Nobody's in the image: Envoy owns no file, and reads its key as a member of the group."""
+
+LINGER_SECONDS: Final = 40
+"""How long an Envoy that is to end still serves.
+
+Load balancers notice by their own checks that a node has no Envoy any more, most of them within
+30 s, and send to it until then. Envoy itself ends at once when it is told to.
+"""
+
+GRACE_SECONDS: Final = LINGER_SECONDS + 10
+
+_PORTS: Final = {"nomad-rpc": RPC_PORT, "nomad-http": HTTP_PORT}
+
+WORKERS: Final = 2
+"""Envoy takes a thread for each core of the machine, however little of it is ours."""
+
+
+def render_load_balancer(blueprint: Blueprint) -> list[Manifest]:
+    """Give the region its address.
+
+    Traffic stays on the node that received it: the default policy would replace the addresses of
+    machines with the node's own, in Envoy's log and in what source ranges are compared with.
+    """
+    settings = blueprint.continent.spec.front_door
+    metadata = blueprint.metadata(Component.FRONT_DOOR)
+    if settings.annotations:
+        metadata["annotations"] = dict(settings.annotations)
+    spec: dict[str, Any] = {
+        "type": "LoadBalancer",
+        "externalTrafficPolicy": "Local",
+        "selector": blueprint.selector(Component.FRONT_DOOR),
+        "ports": [
+            {"name": name, "port": port, "targetPort": name, "protocol": "TCP"}
+            for name, port in _PORTS.items()
+        ],
+    }
+    if settings.load_balancer_class:
+        spec["loadBalancerClass"] = settings.load_balancer_class
+    if settings.source_ranges:
+        spec["loadBalancerSourceRanges"] = list(settings.source_ranges)
+    return [{"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}]
+
+
+def render_front_door(blueprint: Blueprint) -> list[Manifest]:
+    """Run the Envoys behind the load balancer, with certificates from a Secret that they watch."""
+    files = render_files(blueprint)
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": blueprint.metadata(Component.FRONT_DOOR),
+            "data": files,
+        },
+        _deployment(blueprint, files),
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": blueprint.metadata(Component.FRONT_DOOR),
+            "spec": {
+                # Not minAvailable: of a single Envoy it would keep its node from being drained.
+                "maxUnavailable": 1,
+                "unhealthyPodEvictionPolicy": "AlwaysAllow",
+                "selector": {"matchLabels": blueprint.selector(Component.FRONT_DOOR)},
+            },
+        },
+    ]
+
+
+def render_files(blueprint: Blueprint) -> dict[str, str]:
+    """Write the files of Envoy's configuration, by name; the same bytes for the same blueprint."""
+    servers = f"{blueprint.object_name(Component.NOMAD)}.{blueprint.namespace}.svc"
+    documents = {
+        ENVOY_FILE: render_envoy(blueprint.name, servers=servers),
+        CERTIFICATE_FILE: render_certificate(),
+        AUTHORITIES_FILE: render_authorities(),
+    }
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return {name: orjson.dumps(d, option=options).decode() for name, d in documents.items()}
+
+
+def _deployment(blueprint: Blueprint, files: Mapping[str, str]) -> Manifest:
+    selector = blueprint.selector(Component.FRONT_DOOR)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": blueprint.metadata(Component.FRONT_DOOR),
+        "spec": {
+            "replicas": blueprint.class_.spec.front_door.replicas,
+            "selector": {"matchLabels": selector},
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+            },
+            "template": {
+                "metadata": {
+                    "labels": blueprint.labels(Component.FRONT_DOOR),
+                    "annotations": {names.ANNOTATION_CONFIGURATION: _digest(files)},
+                },
+                "spec": _pod(blueprint, selector),
+            },
+        },
+    }
+
+
+def _pod(blueprint: Blueprint, selector: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "affinity": {
+            "podAntiAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    _apart(selector, "kubernetes.io/hostname", weight=100),
+                    _apart(selector, "topology.kubernetes.io/zone", weight=50),
+                ]
+            }
+        },
+        "containers": [_container(blueprint)],
+        "volumes": [
+            {
+                "name": "configuration",
+                "configMap": {"name": blueprint.object_name(Component.FRONT_DOOR)},
+            },
+            {
+                "name": "certificates",
+                "secret": {
+                    "secretName": blueprint.object_name(SecretName.FRONT_DOOR),
+                    "defaultMode": 0o440,
+                },
+            },
+        ],
+    }
+
+
+def _container(blueprint: Blueprint) -> dict[str, Any]:
+    ports = _PORTS | {"ready": READY_PORT}
+    return {
+        "name": "envoy",
+        "image": blueprint.image(blueprint.class_.spec.front_door.image),
+        "command": ["envoy"],
+        "args": [
+            *("-c", f"{CONFIGURATION_FOLDER}/{ENVOY_FILE}"),
+            *("--concurrency", str(WORKERS)),
+            # Restarts within a pod are the kubelet's: no shared memory, no sockets for them.
+            "--disable-hot-restart",
+            *("--drain-time-s", str(LINGER_SECONDS)),
+            *("--log-level", "info"),
+        ],
+        "ports": [
+            {"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()
+        ],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "resources": {
+            "requests": {"cpu": "100m", "memory": "128Mi"},
+            "limits": {"memory": "1Gi"},
+        },
+        # The first look at DNS may take long; Envoy listens after it, whatever it brought.
+        "startupProbe": _probe(period=1, failures=120),
+        "readinessProbe": _probe(period=5, failures=2),
+        "livenessProbe": _probe(period=10, failures=6),
+        "lifecycle": {"preStop": {"sleep": {"seconds": LINGER_SECONDS}}},
+        "volumeMounts": [
+            {"name": "configuration", "mountPath": CONFIGURATION_FOLDER, "readOnly": True},
+            {"name": "certificates", "mountPath": CERTIFICATES_FOLDER, "readOnly": True},
+        ],
+    }
+
+
+def _probe(*, period: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": "/ready", "port": "ready"},
+        "periodSeconds": period,
+        "timeoutSeconds": 3,
+        "failureThreshold": failures,
+    }
+
+
+def _apart(selector: Mapping[str, str], topology: str, *, weight: int) -> dict[str, Any]:
+    term = {"topologyKey": topology, "labelSelector": {"matchLabels": dict(selector)}}
+    return {"weight": weight, "podAffinityTerm": term}
+
+
+def _digest(files: Mapping[str, str]) -> str:
+    return sha256(orjson.dumps(files, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

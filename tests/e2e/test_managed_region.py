@@ -1,0 +1,241 @@
+"""A Managed region on a real cluster: from apply to Open, a job on a machine that joined, and back.
+
+The continent's cluster is the hub itself, made of one node whose pods are real.
+"""
+
+import asyncio
+import base64
+import json
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from tests.builders import a_deployment
+from tests.faults.process import OperatorProcess, start_operator
+from tests.lab.node.cluster import Continent, a_continent, require_node
+from tests.lab.node.images import NOMAD_IMAGE, envoy_image, nomad_image
+from tests.lab.node.machines import a_machine
+from tests.lab.polling import until
+
+from orrery import names
+from orrery.adapters.pki import KeyPair, Usage, issue, write_file
+from orrery.api.base import API_VERSION
+from orrery.playground.hub import crd_folder, install_crds
+from orrery.ports import Document
+from orrery.ports.values import decoded
+
+BUILDS: Final = 3600
+"""Seconds for the first test, which waits for what has to be built."""
+
+OPENS_WITHIN: Final = 300.0
+"""Seconds from apply to Open that a user is promised."""
+
+REGION: Final = "fra"
+NAMESPACE: Final = "orrery-fra"
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(BUILDS),
+]
+
+
+def a_world() -> list[Document]:
+    """Describe a continent in the hub itself, a class and a region; a tenant's namespace, too."""
+
+    def ours(kind: str, name: str, spec: dict[str, Any]) -> Document:
+        return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+    def namespace(name: str) -> Document:
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+    program = {"command": "{command}", "args": "{args}"}
+    driver = {"name": "process", "nomadDriver": "raw_exec", "portMapping": False, "config": program}
+    nomad = {
+        "image": NOMAD_IMAGE,
+        "storage": "1Gi",
+        "resources": {"cpu": "50m", "memory": "512Mi"},
+        "drivers": [driver],
+    }
+    return [
+        namespace(names.OPERATOR_NAMESPACE),
+        namespace("team-a"),
+        ours("Continent", "eu", {"cluster": {"local": True}}),
+        ours("RegionClass", "standard", {"nomad": nomad}),
+        ours("Region", REGION, {"continent": "eu", "class": "standard"}),
+    ]
+
+
+@dataclass
+class Europe:
+    """A continent with its region, and the operator that builds it."""
+
+    continent: Continent
+    operator: OperatorProcess
+    seen: list[str] = field(default_factory=list)
+
+    async def region(self) -> Document:
+        found = await self.continent.api.read(API_VERSION, "Region", REGION)
+        assert found
+        return found
+
+    async def is_open(self) -> bool:
+        assert self.operator.alive, self.operator.said[-4000:]
+        status = (await self.region()).get("status") or {}
+        message = next((c["message"] for c in status.get("conditions", ())), "")
+        if [message] != self.seen[-1:]:
+            self.seen.append(message)
+        return status.get("phase") == "Open"
+
+    async def secret(self, name: str) -> dict[str, bytes]:
+        found = await self.continent.api.read(
+            "v1", "Secret", f"{REGION}-{name}", namespace=NAMESPACE
+        )
+        assert found
+        return decoded(found)
+
+    async def address(self) -> str:
+        return str((await self.region())["status"]["controlPlane"]["address"])
+
+    async def ready(self, kind: str, name: str) -> int:
+        found = await self.continent.api.read("apps/v1", kind, name, namespace=NAMESPACE)
+        return int((found or {}).get("status", {}).get("readyReplicas", 0))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def europe(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    nomad_binary: Path,
+) -> AsyncIterator[Europe]:
+    await require_node(request.config)
+    envoy = envoy_image()
+    if envoy is None:
+        pytest.skip("needs an envoy binary: put one on PATH, or set ORRERY_ENVOY to it")
+    directory = tmp_path_factory.mktemp("europe")
+    images = [nomad_image(nomad_binary), envoy]
+    async with a_continent(directory, images=images) as continent:
+        await install_crds(continent.api, crd_folder())
+        await continent.api.apply(a_world())
+        operator = await start_operator(
+            continent.kubeconfig, directory / "operator.log", "--no-leader-election"
+        )
+        yield Europe(continent, operator)
+        await operator.stop()
+
+
+async def ask(address: str, context: ssl.SSLContext) -> bytes:
+    """Send a call to a front door; return what it says, nothing when it turns the caller away."""
+    try:
+        reader, writer = await asyncio.open_connection(address, 4646, ssl=context)
+        writer.write(b"GET /v1/status/leader HTTP/1.1\r\nHost: fra\r\n\r\n")
+        await writer.drain()
+        return await reader.read(100)
+    except (ssl.SSLError, ConnectionError):
+        return b""
+
+
+async def test_a_region_opens_unattended(europe: Europe) -> None:
+    await until(europe.is_open, seconds=OPENS_WITHIN, told=lambda: europe.seen)
+
+    assert await europe.ready("StatefulSet", "fra-nomad") >= 2
+    assert await europe.ready("Deployment", "fra-front-door") >= 1
+    status = (await europe.region())["status"]
+    assert status["controlPlane"]["bootstrapped"] is True
+    assert status["nomad"]["region"] == REGION
+
+
+async def test_the_front_door_takes_no_caller_without_a_certificate(europe: Europe) -> None:
+    context = ssl.create_default_context(cadata=(await europe.secret("ca"))["tls.crt"].decode())
+
+    answer = await ask(await europe.address(), context)
+
+    assert answer == b""
+
+
+async def test_a_machine_joins_through_the_front_door_and_runs_a_deployment(
+    europe: Europe, tmp_path: Path, nomad_binary: Path
+) -> None:
+    authority = await europe.secret("ca")
+    signer = KeyPair(authority["tls.crt"].decode(), authority["tls.key"].decode())
+    pair = issue(signer, "machine", hosts=[names.client_host(REGION)], usages=list(Usage))
+    for name, text in (
+        ("ca.pem", authority["ca.crt"].decode()),
+        ("client.pem", pair.certificate),
+        ("client-key.pem", pair.key),
+    ):
+        write_file(tmp_path / name, text)
+    async with a_machine(europe.continent.room, europe.continent.network) as machine:
+        own = str(machine.address)
+        configuration = {
+            "region": REGION,
+            "datacenter": "fra1",
+            "data_dir": str(tmp_path / "data"),
+            "bind_addr": own,
+            "advertise": {"http": own, "rpc": own, "serf": own},
+            "client": {"enabled": True, "servers": [f"{await europe.address()}:4647"]},
+            "plugin": [{"raw_exec": [{"config": [{"enabled": True}]}]}],
+            "tls": {
+                "rpc": True,
+                "ca_file": str(tmp_path / "ca.pem"),
+                "cert_file": str(tmp_path / "client.pem"),
+                "key_file": str(tmp_path / "client-key.pem"),
+                "verify_server_hostname": True,
+            },
+            "acl": {"enabled": True},
+        }
+        file = tmp_path / "client.json"
+        file.write_text(json.dumps(configuration))
+        machine.start("nomad", str(nomad_binary), "agent", f"-config={file}", log=tmp_path / "log")
+        sleep = {"image": "none", "command": "/bin/sleep", "args": ["3600"]}
+        await europe.continent.api.apply(
+            [a_deployment("sleeper", type="WORKER", docker=sleep, ports=[], scaling={"count": 1})]
+        )
+
+        async def is_ready() -> bool:
+            found = await europe.continent.api.read(
+                API_VERSION, "GlobalDeployment", "sleeper", namespace="team-a"
+            )
+            europe.seen.append(str((found or {}).get("status", {}).get("display")))
+            return bool((found or {}).get("status", {}).get("summary", {}).get("ready") == 1)
+
+        await until(is_ready, seconds=120, told=lambda: europe.seen[-1])
+
+        machines = (await europe.region())["status"]["dataCenters"]
+        assert machines == [{"name": "fra1", "machines": 1, "ready": 1}]
+
+
+@pytest.mark.parametrize("pod", ["fra-nomad-0", "front-door"])
+async def test_a_pod_that_is_killed_comes_back_and_the_region_stays_usable(
+    europe: Europe, pod: str
+) -> None:
+    pods = await europe.continent.api.list("v1", "Pod", namespace=NAMESPACE)
+    name = next(p["metadata"]["name"] for p in pods if pod in p["metadata"]["name"])
+
+    async def restarts() -> int:
+        found = await europe.continent.api.read("v1", "Pod", name, namespace=NAMESPACE)
+        statuses = (found or {}).get("status", {}).get("containerStatuses") or [{}]
+        return int(statuses[0].get("restartCount", 0)) if statuses[0].get("ready") else -1
+
+    before = await restarts()
+    await europe.continent.kill(NAMESPACE, name)
+
+    async def is_back() -> bool:
+        return await restarts() > before and await europe.is_open()
+
+    await until(is_back, seconds=120, told=lambda: europe.seen)
+
+
+async def test_the_token_stands_in_no_status_and_no_log(europe: Europe) -> None:
+    token = (await europe.secret("bootstrap-token"))["token"].decode()
+    key = base64.b64encode((await europe.secret("ca"))["tls.key"]).decode()
+
+    told = europe.operator.said + json.dumps(await europe.region())
+
+    assert token not in told
+    assert key[:60] not in told
+    assert "Traceback" not in europe.operator.said
