@@ -282,3 +282,15 @@ async def test_deleted_region_leaves_its_jobs_running() -> None:
         assert world.job("was") is not None
         assert world.regions["was"].writes.total() == 0
         assert set(world.regional(key)) == {"fra", "par"}
+
+
+async def test_a_region_that_turns_us_away_is_shut_at_once_and_not_taken_for_silent() -> None:
+    async with a_world(["fra"]) as world:
+        world.regions["fra"].version = "1.9.3"
+        world.regions["fra"].break_streams()
+        await world.settle(5)
+
+        condition = world.condition(region_key("fra"), "Ready")
+
+        assert condition
+        assert (condition["status"], condition["reason"]) == ("False", "NomadUnsupported")
