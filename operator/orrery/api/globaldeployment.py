@@ -80,7 +80,7 @@ class Placement(Model):
     )
 
     regions: Regions = []
-    """Names of regions. Cannot be combined with `regionSelector` or `continents`. Default: none."""
+    """Names of regions. Cannot be combined with `regionSelector` or `continents`. An empty list is the same as none given: then, with neither of these two, every region runs it. Default: none."""
 
     region_selector: LabelSelector | None = None
     """Selects regions by their labels. Default: all."""

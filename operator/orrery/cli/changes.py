@@ -60,8 +60,12 @@ class Change:
     field: str
     old: str | None
     new: str | None
+    whole: bool = False
+    """Whether *field* is an object that comes or goes as a whole, and *new* says which."""
 
     def __str__(self) -> str:
+        if self.whole:
+            return f"{self.field}: {self.new}"
         old, new = (_shown(value) for value in (self.old, self.new))
         return f"{self.field}: {old} -> {new}"
 
@@ -108,9 +112,9 @@ def _objects(path: str, name: str, objects: Sequence[Mapping[str, Any]]) -> Iter
         elif name == "Service":
             below = f"service[{identity}]"
         if item["Type"] == ADDED:
-            yield Change(_ours(below), None, "added")
+            yield Change(_ours(below), None, "added", whole=True)
         elif item["Type"] == DELETED:
-            yield Change(_ours(below), "removed", None)
+            yield Change(_ours(below), None, "removed", whole=True)
         else:
             yield from _node(below, item)
 
@@ -173,7 +177,8 @@ def _came_and_went(field: str, sides: Sequence[tuple[str, Any]]) -> Iterator[Cha
     old = sorted({value for kind, value in sides if kind != ADDED})
     new = sorted({value for kind, value in sides if kind != DELETED})
     if old != new:
-        yield Change(field, *(", ".join(map(str, side)) or None for side in (old, new)))
+        before, after = (", ".join(map(str, side)) or None for side in (old, new))
+        yield Change(field, before, after)
 
 
 def _identity(item: Mapping[str, Any]) -> str:

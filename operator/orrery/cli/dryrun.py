@@ -27,6 +27,8 @@ class Action(StrEnum):
     STOP = "stop"
     LATER = "later"
     """Something, when it answers: the region cannot be asked, and was last left otherwise."""
+    NOT_ASKED = "not-asked"
+    """Something, but whether and when is open: we cannot ask the region, it was left otherwise."""
     NOTHING = "nothing"
     BLOCKED = "blocked"
     """Nothing, though something is wanted: another's job, a refusal, a missing driver."""
@@ -96,6 +98,14 @@ def not_asked(wanted: Wanted, why: str) -> Outcome:
         case _:
             action, note = Action.UNREACHABLE, "whether a job of ours is there is not known"
     return Outcome(action, notes=(note, why))
+
+
+def not_allowed_to_ask(wanted: Wanted, why: str) -> Outcome:
+    """Judge a region as `not_asked`, but promise nothing: *why* is not that it is silent."""
+    outcome = not_asked(wanted, f"it could not be asked: {why}")
+    if outcome.action is Action.UNREACHABLE:
+        return outcome
+    return Outcome(Action.NOT_ASKED, notes=outcome.notes[-1:])
 
 
 def grouped(outcomes: Mapping[str, Outcome]) -> list[tuple[Outcome, tuple[str, ...]]]:

@@ -14,8 +14,9 @@ from orrery.api.globaldeployment import GlobalDeployment
 from orrery.api.region import Region
 from orrery.api.regionclass import RegionClass
 from orrery.api.validation import ValidationFailure, validate_region, validate_region_class
-from orrery.cli.dryrun import Action, Outcome, Wanted, ask_regions, not_asked
+from orrery.cli.dryrun import Action, Outcome, Wanted, ask_regions, not_allowed_to_ask
 from orrery.cli.hub import Reader
+from orrery.cli.transitions import refused_changes
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused
 from orrery.names import nomad_namespace
 from orrery.planning.placement import RegionCandidate, choose, describe_unknown
@@ -26,7 +27,7 @@ from orrery.reconcile.assignment import assignment_of
 from orrery.reconcile.credentials import credentials
 from orrery.reconcile.fleet import drivers_of
 from orrery.regional import RegionalDeployment
-from orrery.render.digest import spec_revision
+from orrery.render.digest import spec_document, spec_revision
 from orrery.render.registry import DOCKER_CONFIG_KEY, registry_host
 from orrery.render.variables import secret_references
 
@@ -37,7 +38,7 @@ BEING_DELETED: Final = (
     "it is being deleted, and its jobs are being stopped: apply it again when it is gone"
 )
 
-_NOT_ASKED: Final = frozenset({Action.LATER, Action.UNREACHABLE})
+_NOT_ASKED: Final = frozenset({Action.LATER, Action.NOT_ASKED, Action.UNREACHABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Settings:
     operator_namespace: str
     secrets: Mapping[tuple[str, str], Secret] = field(default_factory=dict, repr=False)
     """Secrets that would be applied together with the deployments, by namespace and name."""
+    namespaces: frozenset[str] = frozenset()
+    """Namespaces that would be created together with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,11 @@ async def foresee(
             name=draft.name,
             outcomes=draft.known
             | {r: _without_address(outcome, world.regions[r]) for r, outcome in found.items()}
-            | {r: not_asked(w, failures[r]) for r, w in draft.wanted.items() if r in failures},
+            | {
+                region: not_allowed_to_ask(wanted, failures[region])
+                for region, wanted in draft.wanted.items()
+                if region in failures
+            },
             problems=tuple(draft.problems),
             notes=tuple(draft.notes),
         )
@@ -167,8 +174,8 @@ async def _draft(
     metadata, spec = deployment.metadata, deployment.spec
     draft = _Draft(metadata.namespace, metadata.name)
     live = await reader.read(Key(Kind.GLOBAL_DEPLOYMENT, metadata.namespace, metadata.name))
-    if live and live["metadata"].get("deletionTimestamp"):
-        draft.problems.append(BEING_DELETED)
+    await _will_be_taken(reader, draft, deployment, live=live, settings=settings)
+    if draft.problems:
         return draft
     memories, generation = _memories(live), _generation(live, spec_revision(spec))
     choice = choose(spec.placement, world.candidates)
@@ -244,6 +251,26 @@ def _hold_what_is_paused(draft: _Draft, world: _World, *, paused: bool) -> None:
         notes = () if paused else (REGION_IS_PAUSED,)
         draft.known[region] = Outcome(Action.NOTHING, notes=notes)
         del draft.wanted[region]
+
+
+async def _will_be_taken(
+    reader: Reader,
+    draft: _Draft,
+    deployment: GlobalDeployment,
+    *,
+    live: Document | None,
+    settings: Settings,
+) -> None:
+    """Say what keeps the hub, which holds *live*, from taking *deployment*."""
+    if live is None:
+        place = draft.namespace
+        if place not in settings.namespaces and await reader.namespace_exists(place) is False:
+            draft.notes.append(f'namespace "{place}" does not exist: create it before you apply')
+    elif live["metadata"].get("deletionTimestamp"):
+        draft.problems.append(BEING_DELETED)
+    else:
+        document = {"spec": spec_document(deployment.spec)}
+        draft.problems += refused_changes(Kind.GLOBAL_DEPLOYMENT, live, document)
 
 
 async def _secrets(

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import quote
@@ -19,8 +20,9 @@ from orrery.adapters.kube.connection import LIST_DEADLINE
 from orrery.adapters.kube.replies import error_of
 from orrery.api.base import API_VERSION
 from orrery.api.crd import DEFINITIONS, PLURALS
+from orrery.config import Config
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused
-from orrery.names import LEASE, OPERATOR_NAMESPACE
+from orrery.names import INSTALL_DEFAULT, LEASE, OPERATOR_NAMESPACE
 from orrery.planning.suggest import did_you_mean, listed, nearest
 from orrery.ports import Document, Key, Kind, Lease, Secret
 from orrery.telemetry import Telemetry
@@ -57,7 +59,10 @@ class Reader(Protocol):
         """List the Kubernetes events about the very object *body*."""
 
     async def operator_lease(self, namespace: str) -> Lease | None:
-        """Read the operator's lease, None when there is none, or it may not be read."""
+        """Read the operator's lease, None when there is none."""
+
+    async def namespace_exists(self, name: str) -> bool | None:
+        """Tell whether there is a namespace, None when it may not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,25 @@ def operator_namespace_option(command: F) -> F:
         default=OPERATOR_NAMESPACE,
         show_default=True,
         help="Namespace of the operator: its lease, and the regions' credentials.",
+    )(command)
+
+
+def install_option(command: F) -> F:
+    """Add the option that says whose jobs are ours; refuses what can be no installation's id."""
+
+    def checked(_context: click.Context, _option: click.Parameter, value: str) -> str:
+        try:
+            return Config(install=value).install
+        except InvalidSpec as error:
+            raise click.BadParameter(error.message) from error
+
+    return click.option(
+        "--install",
+        envvar="ORRERY_INSTALL",
+        default=INSTALL_DEFAULT,
+        show_default=True,
+        callback=checked,
+        help="Id of the installation, as the operator has it.  [env: ORRERY_INSTALL]",
     )(command)
 
 
@@ -187,12 +211,19 @@ class HubReader:
         return await self._pages(f"/api/v1/namespaces/{namespace}/events", about) or ()
 
     async def operator_lease(self, namespace: str) -> Lease | None:
-        """Read the operator's lease, None when there is none, or it may not be read."""
+        """Read the operator's lease, None when there is none."""
         leases = KubeLeases(self._connection, namespace, LEASE, telemetry=self._telemetry)
-        try:
-            return await leases.read()
-        except Refused:
+        return await leases.read()
+
+    async def namespace_exists(self, name: str) -> bool | None:
+        """Tell whether there is a namespace, None when it may not be read."""
+        path = f"/api/v1/namespaces/{quote(name, safe='')}"
+        reply = await self._connection.call("GET", path)
+        if reply.status == HTTPStatus.FORBIDDEN:
             return None
+        if not reply.ok and not reply.missing:
+            raise error_of(f"GET {path}", reply)
+        return reply.ok
 
     async def _pages(
         self, path: str, query: dict[str, str] | None = None
@@ -256,8 +287,13 @@ async def find(reader: Reader, kind: Kind, name: str, target: Target) -> Documen
     try:
         known = [other["metadata"]["name"] for other in await reader.list_in(kind, namespace)]
     except Refused:
-        known = []
-    raise InvalidSpec("NotFound", f"{message}{did_you_mean(nearest(name, known))}")
+        raise InvalidSpec("NotFound", message) from None
+    raise InvalidSpec("NotFound", f"{message}{_there_are(name, known)}")
+
+
+def _there_are(name: str, known: Sequence[str]) -> str:
+    """End a sentence with the name in *known* that was probably meant, else with all."""
+    return did_you_mean(nearest(name, known)) or f"; there are: {listed(known)}"
 
 
 def _the_one(kind: Kind, name: str, bodies: Sequence[Document]) -> Document:
@@ -268,7 +304,7 @@ def _the_one(kind: Kind, name: str, bodies: Sequence[Document]) -> Document:
         namespaces = ", ".join(sorted(body["metadata"]["namespace"] for body in found))
         message = f'{kind} "{name}" exists in {namespaces}: choose one with -n'
         raise InvalidSpec("Ambiguous", message)
-    hint = did_you_mean(nearest(name, [body["metadata"]["name"] for body in bodies]))
+    hint = _there_are(name, [body["metadata"]["name"] for body in bodies])
     raise InvalidSpec("NotFound", f'{kind} "{name}" does not exist in any namespace{hint}')
 
 

@@ -57,27 +57,47 @@ class Manifest:
 def read_manifests(*places: str) -> list[Manifest]:
     """Read every document at *places*: files, the files of folders, or - for standard input.
 
-    Raises `InvalidSpec` for what cannot be read.
+    Raises `InvalidSpec` that names every file that cannot be read.
     """
     if places.count(STDIN) > 1:
         raise InvalidSpec(_UNREADABLE, f"{STDIN} is given twice: standard input can be read once")
-    return [manifest for place in places for manifest in _read_place(place)]
+    found: list[Manifest] = []
+    problems: list[str] = []
+    for place in places:
+        try:
+            files = _files(place)
+        except InvalidSpec as error:
+            problems.append(error.message)
+            continue
+        for file in files:
+            try:
+                found += _manifests(file)
+            except InvalidSpec as error:
+                problems.append(error.message)
+    if problems:
+        raise InvalidSpec(_UNREADABLE, "\n".join(problems))
+    return found
 
 
-def _read_place(where: str) -> Iterator[Manifest]:
+def _files(where: str) -> Sequence[Path | None]:
+    """List the files at a place; None stands for standard input."""
     if where == STDIN:
-        yield from _parse(_called(where), sys.stdin.read())
-        return
+        return (None,)
     path = Path(where)
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
         if not files:
             raise InvalidSpec(_UNREADABLE, f"{where}: no .yaml, .yml or .json file is in there")
-    elif path.exists():
-        files = [path]
-    else:
+        return files
+    if not path.exists():
         raise InvalidSpec(_UNREADABLE, f"{where}: no such file or folder")
-    for file in files:
+    return (path,)
+
+
+def _manifests(file: Path | None) -> Iterator[Manifest]:
+    if file is None:
+        yield from _parse(_called(STDIN), sys.stdin.read())
+    else:
         yield from _parse(str(file), _read(file))
 
 

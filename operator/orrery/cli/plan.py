@@ -8,16 +8,23 @@ from typing import Any, Final
 
 import click
 
-from orrery import names
 from orrery.adapters.nomad import NomadClientFactory
 from orrery.api.globaldeployment import GlobalDeployment
 from orrery.api.validation import ValidationFailure, validate_deployment
 from orrery.cli.dryrun import Action, Outcome, grouped
 from orrery.cli.forecast import Forecast, Settings, foresee
-from orrery.cli.hub import Reader, Target, ask, hub_options, operator_namespace_option
+from orrery.cli.hub import (
+    Reader,
+    Target,
+    ask,
+    hub_options,
+    install_option,
+    operator_namespace_option,
+)
 from orrery.cli.instances import REPLACED
 from orrery.cli.manifests import Manifest, deployments_in, in_namespace, read_manifests
 from orrery.cli.output import JSON, count, line, output_option, show, show_json
+from orrery.cli.transitions import refused_by_the_hub
 from orrery.errors import InvalidSpec
 from orrery.ports import Document, Secret
 
@@ -38,6 +45,7 @@ _ACTIONS: Final = {
     Action.UPDATE: "update in",
     Action.STOP: "stop in",
     Action.LATER: "later in",
+    Action.NOT_ASKED: "not asked in",
     Action.NOTHING: "no change in",
     Action.BLOCKED: "blocked in",
     Action.UNREACHABLE: "not known in",
@@ -69,13 +77,7 @@ class PlanError(click.ClickException):
     help="A manifest, a folder of them, or - for standard input; may be given several times.",
 )
 @operator_namespace_option
-@click.option(
-    "--install",
-    envvar="ORRERY_INSTALL",
-    default=names.INSTALL_DEFAULT,
-    show_default=True,
-    help="Id of the installation, as the operator has it.  [env: ORRERY_INSTALL]",
-)
+@install_option
 @hub_options(all_namespaces=False)
 @output_option
 def plan(
@@ -89,10 +91,12 @@ def plan(
 
     Each region's own Nomad is asked, all at once, so the answer says whether there is room.
     Regions with the same answer share a paragraph. To ask, this reads the Secrets with the
-    regions' credentials. Only GlobalDeployments are planned; other kinds are named as skipped.
+    regions' credentials. Only GlobalDeployments are planned; other kinds are named as skipped, and
+    what the hub will refuse of Regions and Continents because it cannot be changed.
 
-    A region that cannot be asked is judged by what the hub remembers: it is changed later, when it
-    answers, or it was last left with this very spec.
+    A region that does not answer is judged by what the hub remembers: it is changed later, when it
+    answers, or it was last left with this very spec. Of one whose credentials cannot be used
+    nothing is promised.
 
     Exit status: 0 nothing would change, 1 something would, 255 a manifest is not valid, something
     is in the way, or no region can be asked.
@@ -104,17 +108,23 @@ def plan(
     except InvalidSpec as error:
         raise PlanError(error.message) from error
     skipped = [str(manifest) for manifest in manifests if not manifest.is_deployment]
-    settings = Settings(install, operator_namespace, secrets_in(manifests, target.namespace))
+    settings = Settings(
+        install,
+        operator_namespace,
+        secrets_in(manifests, target.namespace),
+        namespaces_in(manifests),
+    )
 
-    async def work(reader: Reader) -> list[Forecast]:
-        return await foresee(reader, NomadClientFactory(), deployments, settings)
+    async def work(reader: Reader) -> tuple[list[Forecast], list[str]]:
+        forecasts = await foresee(reader, NomadClientFactory(), deployments, settings)
+        return forecasts, await refused_by_the_hub(reader, manifests)
 
-    forecasts = ask(target, work, failure=PlanError)
+    forecasts, refused = ask(target, work, failure=PlanError)
     if output == JSON:
-        show_json(as_json(forecasts, skipped))
+        show_json(as_json(forecasts, skipped, refused))
     else:
-        show(*lines(forecasts, skipped))
-    sys.exit(exit_code(forecasts))
+        show(*lines(forecasts, skipped, refused))
+    sys.exit(exit_code(forecasts, refused))
 
 
 def accept_all(manifests: Sequence[Manifest]) -> list[GlobalDeployment]:
@@ -148,14 +158,25 @@ def secrets_in(manifests: Sequence[Manifest], namespace: str) -> dict[tuple[str,
     return found
 
 
-def exit_code(forecasts: Sequence[Forecast]) -> int:
-    """Say in one number what the forecasts are."""
-    if any(forecast.fails for forecast in forecasts):
+def namespaces_in(manifests: Sequence[Manifest]) -> frozenset[str]:
+    """Find namespaces that would be created together with what is in them."""
+    return frozenset(
+        manifest.name
+        for manifest in manifests
+        if manifest.kind == "Namespace" and manifest.document.get("apiVersion") == "v1"
+    )
+
+
+def exit_code(forecasts: Sequence[Forecast], refused: Sequence[str] = ()) -> int:
+    """Say in one number what the forecasts are, and what of other kinds is *refused*."""
+    if refused or any(forecast.fails for forecast in forecasts):
         return ERROR
     return CHANGES if any(forecast.changes for forecast in forecasts) else NOTHING
 
 
-def lines(forecasts: Sequence[Forecast], skipped: Sequence[str]) -> list[Any]:
+def lines(
+    forecasts: Sequence[Forecast], skipped: Sequence[str], refused: Sequence[str] = ()
+) -> list[Any]:
     """Lay out forecasts for people."""
     parts: list[Any] = []
     for forecast in forecasts:
@@ -164,11 +185,14 @@ def lines(forecasts: Sequence[Forecast], skipped: Sequence[str]) -> list[Any]:
         for outcome, regions in grouped(forecast.outcomes):
             parts += _group(outcome, regions)
         parts += [line(f"note: {note}", indent=2) for note in forecast.notes]
+    parts += [line(f"refused: {what}") for what in refused]
     parts += [line(f"skipped: {what}") for what in skipped]
     return parts
 
 
-def as_json(forecasts: Sequence[Forecast], skipped: Sequence[str]) -> Document:
+def as_json(
+    forecasts: Sequence[Forecast], skipped: Sequence[str], refused: Sequence[str] = ()
+) -> Document:
     """Return forecasts as `-o json` prints them."""
     return {
         "deployments": [
@@ -194,8 +218,9 @@ def as_json(forecasts: Sequence[Forecast], skipped: Sequence[str]) -> Document:
             }
             for forecast in forecasts
         ],
+        "refused": list(refused),
         "skipped": list(skipped),
-        "exitCode": exit_code(forecasts),
+        "exitCode": exit_code(forecasts, refused),
     }
 
 

@@ -7,7 +7,6 @@ from typing import Final, TypeVar
 import click
 import yaml
 
-from orrery import names
 from orrery.api.base import API_VERSION
 from orrery.api.continent import Continent
 from orrery.api.region import Region
@@ -18,6 +17,7 @@ from orrery.api.validation import (
     validate_region,
     validate_region_class,
 )
+from orrery.cli.hub import install_option
 from orrery.cli.manifests import Manifest, read_manifests
 from orrery.errors import InvalidSpec
 from orrery.ports import Document, Kind
@@ -52,13 +52,7 @@ _WAITS: Final = (
     metavar="REGION=ADDRESS",
     help="IP address of a region's load balancer; may be given for several regions.",
 )
-@click.option(
-    "--install",
-    envvar="ORRERY_INSTALL",
-    default=names.INSTALL_DEFAULT,
-    show_default=True,
-    help="Id of the installation, as the operator has it.  [env: ORRERY_INSTALL]",
-)
+@install_option
 def render(filenames: tuple[str, ...], addresses: tuple[str, ...], install: str) -> None:
     """Print the control planes of Managed regions as manifests, without a cluster.
 

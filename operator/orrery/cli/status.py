@@ -27,10 +27,12 @@ from orrery.cli.output import (
     titled,
 )
 from orrery.errors import Refused
-from orrery.names import OPERATOR_NAMESPACE
+from orrery.names import LEASE, OPERATOR_NAMESPACE
 from orrery.ports import Document, Kind, Lease
 
 __all__ = ["Planet", "look", "planet_text", "status"]
+
+NEVER: Final = "no operator has run here yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,10 @@ class Planet:
     """The name that each continent has for people, of those that may be read."""
     operator: Lease | None = None
     """The operator's lease, when there is one that may be read."""
+    no_lease_in: str = ""
+    """The namespace that was looked into and has no lease; empty when there is one, or perhaps."""
+    reported: bool = True
+    """Whether any region or deployment has a status: only an operator writes one."""
 
 
 _EXAMPLE: Final = """\b
@@ -86,7 +92,8 @@ def status(target: Target, operator_namespace: str, output: str) -> None:
     """Show the planet in a few lines: continents, regions, and the deployments of a namespace.
 
     What is shown is what the operator last saw; a region that does not answer has the time since
-    it last did. When no operator runs, the first line says so, and since when.
+    it last did. When no operator runs, the first line says so, and since when; or that none has
+    run here yet.
     """
     planet = ask(target, lambda reader: look(reader, target, operator_namespace))
     now = datetime.now(UTC)
@@ -104,11 +111,18 @@ async def look(
     namespace = "" if target.all_namespaces else target.namespace
     regions = await reader.list_in(Kind.REGION, "")
     deployments = await reader.list_in(Kind.GLOBAL_DEPLOYMENT, namespace)
+    try:
+        lease = await reader.operator_lease(operator_namespace)
+        no_lease_in = "" if lease else operator_namespace
+    except Refused:
+        lease, no_lease_in = None, ""
     return Planet(
         regions=sorted(map(_region, regions), key=lambda r: (r.continent, r.name)),
         deployments=sorted(map(_deployment, deployments), key=lambda d: (d.namespace, d.name)),
         continents=await _display_names(reader),
-        operator=await reader.operator_lease(operator_namespace),
+        operator=lease,
+        no_lease_in=no_lease_in,
+        reported=any(body.get("status") for body in (*regions, *deployments)),
     )
 
 
@@ -121,7 +135,8 @@ def planet_lines(planet: Planet, now: datetime, *, place: str) -> list[Any]:
     """Lay out the planet for people."""
     continents = len({region.continent for region in planet.regions})
     since = told_at(planet.operator, now)
-    parts = [] if since is None else [line(_stale(since, now)), line()]
+    unattended = _no_lease(planet) if since is None else _stale(since, now)
+    parts = [line(unattended), line()] if unattended else []
     if not planet.regions:
         parts += [line("no regions: create a Continent, a RegionClass and a Region first")]
     else:
@@ -156,6 +171,21 @@ def _stale(since: datetime, now: datetime) -> str:
     return f"no operator has run since {moment}, what follows is {age(_iso(since), now)} old"
 
 
+def _no_lease(planet: Planet) -> str:
+    """Say that there is no lease; an operator may also run without one, or elsewhere."""
+    if not planet.no_lease_in:
+        return ""
+    start = "whether an operator runs is not known" if planet.reported else NEVER
+    return f'{start}: there is no lease "{LEASE}" in namespace "{planet.no_lease_in}"'
+
+
+def _operator_runs(planet: Planet, since: datetime | None) -> bool | None:
+    """Tell whether an operator looks after the planet, None when that is not known."""
+    if planet.operator is None:
+        return False if planet.no_lease_in and not planet.reported else None
+    return since is None
+
+
 def as_json(planet: Planet, now: datetime) -> Document:
     """Return the planet as `-o json` prints it."""
     since = told_at(planet.operator, now)
@@ -173,7 +203,7 @@ def as_json(planet: Planet, now: datetime) -> Document:
             }
         )
     return {
-        "operatorRuns": planet.operator and since is None,
+        "operatorRuns": _operator_runs(planet, since),
         "operatorSeenTime": since and _iso(since),
         "continents": [
             {"name": n, "displayName": planet.continents.get(n) or n, "regions": regions}

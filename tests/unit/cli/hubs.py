@@ -28,6 +28,10 @@ class ReadableHub(MemoryHub):
         """Namespaces whose Secrets may not be read."""
         self.closed_kinds: set[Kind] = set()
         """Kinds that may not be read."""
+        self.namespaces: set[str] | None = {"team-a", "team-b"}
+        """Namespaces there are; None when they may not be read."""
+        self.leases_are_closed = False
+        """Whether leases may not be read."""
 
     async def read(self, key: Key) -> Document | None:
         self._open(key.kind)
@@ -43,7 +47,12 @@ class ReadableHub(MemoryHub):
         return [event for event in self.told if event["involvedObject"]["uid"] == uid]
 
     async def operator_lease(self, namespace: str) -> Lease | None:
+        if self.leases_are_closed:
+            raise Refused("HubForbidden", f"leases in {namespace} are forbidden")
         return self.leases.get(namespace)
+
+    async def namespace_exists(self, name: str) -> bool | None:
+        return None if self.namespaces is None else name in self.namespaces
 
     async def read_secret(self, namespace: str, name: str) -> Secret | None:
         if namespace in self.closed_namespaces:

@@ -105,8 +105,15 @@ def a_check(*fields: Json) -> Json:
         ),
         pytest.param(
             a_diff(group=[an_object("Service", a_field("Name", "", "shop-80", ADDED), kind=ADDED)]),
-            ["service[shop-80]: none -> added"],
+            ["service[shop-80]: added"],
             id="a-whole-service",
+        ),
+        pytest.param(
+            a_diff(
+                group=[an_object("Service", a_field("Name", "wk-4000", "", DELETED), kind=DELETED)]
+            ),
+            ["service[wk-4000]: removed"],
+            id="a-service-that-goes",
         ),
         pytest.param(
             a_diff(

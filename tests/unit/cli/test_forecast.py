@@ -3,68 +3,22 @@
 from typing import Any
 
 import pytest
-from tests.builders import a_class, a_deployment, a_region, endpoint
-from tests.unit.cli.hubs import Planet, a_deployment_seen, a_secret_manifest
+from tests.builders import a_class, a_region, endpoint
+from tests.unit.cli.forecasts import actions, apply, foreseen
+from tests.unit.cli.hubs import Planet, a_deployment_seen
 
 from orrery.adapters.memory import MemoryNomad
-from orrery.api.regionclass import DOCKER
-from orrery.api.validation import validate_deployment
 from orrery.cli.dryrun import grouped
-from orrery.cli.forecast import Forecast, Settings, foresee
-from orrery.cli.manifests import Manifest
-from orrery.cli.plan import as_json, exit_code, secrets_in
+from orrery.cli.plan import exit_code
 from orrery.errors import Unreachable
-from orrery.planning.placement import RegionCandidate
-from orrery.planning.split import split
 from orrery.ports import Kind
-from orrery.reconcile.assignment import assignment_of
 
-SETTINGS = Settings("orrery", "orrery-system")
 SECRET_ENV = [{"name": "PASSWORD", "secretRef": {"name": "db", "key": "password"}}]
-
-
-async def foreseen(planet: Planet, settings: Settings = SETTINGS, **spec: Any) -> Forecast:
-    deployment = validate_deployment(a_deployment(**spec))
-    (forecast,) = await foresee(planet.hub, planet.factory, [deployment], settings)
-    return forecast
-
-
-async def apply(planet: Planet, **spec: Any) -> dict[str, str]:
-    """Bring all regions to a spec, as the operator does; return what it remembers of each."""
-    left = {}
-    deployment = validate_deployment(a_deployment(**spec))
-    regions = [RegionCandidate(name, "eu") for name in planet.regions]
-    for name, regional in split(
-        deployment.spec, namespace="team-a", name="shop", regions=regions
-    ).items():
-        assignment = assignment_of(
-            regional,
-            deployment,
-            install="orrery",
-            drivers=(DOCKER,),
-            region_class="standard",
-            secrets={},
-        )
-        assert assignment.document
-        assert assignment.submission
-        nomad = planet.regions[name]
-        nomad.namespaces.add("orrery-team-a")
-        await nomad.register_job(
-            assignment.document, expected_index=0, submission=assignment.submission
-        )
-        nomad.writes.clear()
-        left[name] = assignment.digest
-    planet.hub.writes.clear()
-    return left
 
 
 def a_region_of(name: str, region_class: str) -> dict[str, Any]:
     body = a_region(name)
     return {**body, "spec": {**body["spec"], "class": region_class}}
-
-
-def actions(forecast: Forecast) -> dict[str, str]:
-    return {region: outcome.action.value for region, outcome in forecast.outcomes.items()}
 
 
 async def test_new_deployment_is_created_in_every_region_it_selects() -> None:
@@ -173,41 +127,6 @@ class Silent(MemoryNomad):
         raise Unreachable("RegionUnreachable", f"{endpoint(self.name)}: {words}")
 
 
-async def test_deployment_that_is_being_deleted_is_not_called_unchanged() -> None:
-    planet = Planet(fra="eu", par="eu")
-    await apply(planet)
-    live = a_deployment_seen()
-    live["metadata"]["deletionTimestamp"] = "2026-03-01T11:59:00Z"
-    planet.hub.apply(Kind.GLOBAL_DEPLOYMENT, live)
-
-    forecast = await foreseen(planet)
-
-    assert forecast.problems == (
-        "it is being deleted, and its jobs are being stopped: apply it again when it is gone",
-    )
-    assert exit_code([forecast]) == 255
-
-
-async def test_missing_credentials_are_named() -> None:
-    planet = Planet(fra="eu")
-    planet.hub.secrets.clear()
-
-    forecast = await foreseen(planet)
-
-    assert exit_code([forecast]) == 255
-    *_, note = forecast.outcomes["fra"].notes
-    assert 'Secret "fra-nomad" in namespace "orrery-system" does not exist' in note
-
-
-async def test_credentials_that_may_not_be_read_are_named() -> None:
-    planet = Planet(fra="eu")
-    planet.hub.closed_namespaces.add("orrery-system")
-
-    forecast = await foreseen(planet)
-
-    assert "secrets in orrery-system are forbidden" in forecast.outcomes["fra"].notes[-1]
-
-
 async def test_unknown_region_is_a_note_while_others_go_on() -> None:
     forecast = await foreseen(Planet(fra="eu"), placement={"regions": ["fra", "frb"]})
 
@@ -281,30 +200,6 @@ async def test_class_that_is_not_valid_is_in_the_way_of_its_regions_only() -> No
         .notes[0]
         .startswith('RegionClass "typo": spec.nomad.drivers[0].config.image: "{imgae}"')
     )
-
-
-async def test_secret_in_the_same_files_counts_as_applied() -> None:
-    manifests = [Manifest("f", a_secret_manifest("db", password="hunter2"))]
-    settings = Settings("orrery", "orrery-system", secrets_in(manifests, "team-a"))
-
-    forecast = await foreseen(Planet(fra="eu"), settings, env=SECRET_ENV)
-
-    assert actions(forecast) == {"fra": "create"}
-    assert "hunter2" not in repr((settings, forecast, as_json([forecast], [])))
-
-
-async def test_secrets_that_may_not_be_read_are_a_note() -> None:
-    planet = Planet(fra="eu")
-    planet.hub.closed_namespaces.add("team-a")
-    private = {"image": "registry.example/shop:1", "credentialsSecretRef": {"name": "pull"}}
-
-    forecast = await foreseen(planet, env=SECRET_ENV, docker=private)
-
-    assert actions(forecast) == {"fra": "create"}
-    assert [note.partition(": ")[0] for note in forecast.notes] == [
-        'Secret "db" was not checked',
-        'Secret "pull" was not checked',
-    ]
 
 
 async def test_paused_deployment_changes_nothing_and_says_so() -> None:

@@ -5,10 +5,12 @@ from pathlib import Path
 import click
 import pytest
 import yaml
+from aiohttp import web
+from tests.unit.adapters.kube.servers import kubeconfig_of, serving
 from tests.unit.cli.hubs import ReadableHub, a_deployment_seen
 
 from orrery.cli.hub import Target, find, parse_reference, reading
-from orrery.errors import InvalidSpec
+from orrery.errors import InvalidSpec, Refused
 from orrery.ports import Kind
 
 BOTH = (Kind.GLOBAL_DEPLOYMENT, Kind.REGION)
@@ -86,6 +88,35 @@ async def test_context_that_is_not_there_is_told_with_the_known_ones(
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"), [(200, True), (404, False), (403, None)], ids=["there", "not", "closed"]
+)
+async def test_namespace_is_looked_for(tmp_path: Path, status: int, expected: bool | None) -> None:  # noqa: FBT001 - a row
+    async def answer(request: web.Request) -> web.Response:
+        assert request.path == "/api/v1/namespaces/team-a"
+        return web.json_response({}, status=status)
+
+    path = tmp_path / "kubeconfig"
+    async with serving(answer) as server:
+        path.write_text(kubeconfig_of(server))
+        async with reading(Target(str(path))) as reader:
+            assert await reader.namespace_exists("team-a") is expected
+
+
+async def test_lease_that_may_not_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        status = 403 if "/closed/" in request.path else 404
+        return web.json_response({}, status=status)
+
+    path = tmp_path / "kubeconfig"
+    async with serving(answer) as server:
+        path.write_text(kubeconfig_of(server))
+        async with reading(Target(str(path))) as reader:
+            assert await reader.operator_lease("open") is None
+            with pytest.raises(Refused):
+                await reader.operator_lease("closed")
+
+
 def a_hub() -> ReadableHub:
     hub = ReadableHub()
     hub.apply(Kind.GLOBAL_DEPLOYMENT, a_deployment_seen("shop"))
@@ -128,8 +159,20 @@ async def test_object_is_found_in_all_namespaces_when_there_is_one() -> None:
         pytest.param(
             "zzz",
             Target(all_namespaces=True),
-            'GlobalDeployment "zzz" does not exist in any namespace',
+            'GlobalDeployment "zzz" does not exist in any namespace; there are: blog, shop',
             id="none",
+        ),
+        pytest.param(
+            "zzz",
+            Target(given_namespace="team-b"),
+            'GlobalDeployment "zzz" does not exist in namespace "team-b"; there are: blog, shop',
+            id="none-of-a-namespace",
+        ),
+        pytest.param(
+            "zzz",
+            Target(given_namespace="team-c"),
+            'GlobalDeployment "zzz" does not exist in namespace "team-c"; there are: none',
+            id="none-at-all",
         ),
     ],
 )

@@ -91,6 +91,19 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str, message: str)
     assert message in refused.value.message
 
 
+def test_every_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    written(tmp_path, a_yaml="a: [", b_yaml=DEPLOYMENT, c_yaml="- a\n")
+    missing = str(tmp_path / "no.yaml")
+
+    with pytest.raises(InvalidSpec) as refused:
+        read_manifests(str(tmp_path), missing)
+
+    first, second, third = refused.value.message.splitlines()
+    assert first.startswith(f"{tmp_path}/a.yaml: line 1: ")
+    assert second == f"{tmp_path}/c.yaml: a manifest must be an object, not a list"
+    assert third == f"{missing}: no such file or folder"
+
+
 def test_missing_file_and_empty_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpec, match="no such file or folder"):
         read_manifests(str(tmp_path / "no.yaml"))

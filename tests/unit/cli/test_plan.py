@@ -9,7 +9,7 @@ from orrery.cli.dryrun import Action, Outcome
 from orrery.cli.forecast import Forecast
 from orrery.cli.manifests import Manifest
 from orrery.cli.output import WIDTH, rendered
-from orrery.cli.plan import accept_all, as_json, lines, secrets_in
+from orrery.cli.plan import accept_all, as_json, exit_code, lines, namespaces_in, secrets_in
 from orrery.errors import InvalidSpec
 from orrery.ports import Secret
 
@@ -97,6 +97,24 @@ def test_a_hundred_regions_fit_the_width() -> None:
     text = rendered(*lines([Forecast("team-a", "shop", outcomes)], []))
 
     assert max(map(len, text.splitlines())) <= WIDTH
+
+
+def test_what_the_hub_will_refuse_of_other_kinds_is_an_error() -> None:
+    refused = ["Region fra in f: spec.continent: eu -> na: continent cannot be changed"]
+
+    text = rendered(*lines([FORECAST], ["Region fra in f"], refused))
+
+    assert text.endswith(f"refused: {refused[0]}\nskipped: Region fra in f\n")
+    assert exit_code([FORECAST], refused) == 255
+    assert as_json([FORECAST], [], refused)["refused"] == refused
+    assert as_json([FORECAST], [], refused)["exitCode"] == 255
+
+
+def test_namespaces_in_the_files_count_as_applied() -> None:
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "new"}}
+    manifests = [Manifest("f", namespace), Manifest("f", a_secret_manifest("db"))]
+
+    assert namespaces_in(manifests) == {"new"}
 
 
 def test_json_holds_the_same() -> None:

@@ -17,11 +17,13 @@ from orrery.cli.status import as_json, look, planet_text
 from orrery.ports import Kind, Lease
 
 NOW_SECONDS = NOW.timestamp()
+RUNS = Lease("a", 15, NOW_SECONDS - 900, NOW_SECONDS - 5)
 TEAM_A = Target(given_namespace="team-a")
 
 
 def a_hub() -> ReadableHub:
     hub = ReadableHub()
+    hub.leases["orrery-system"] = RUNS
     hub.apply(Kind.REGION, a_region_seen("was", continent="na"))
     lost = "2026-03-01T11:56:00Z"
     hub.apply(Kind.REGION, a_region_seen("par", "Unreachable", lastSeenTime=lost))
@@ -51,6 +53,7 @@ async def test_planet_in_a_few_lines() -> None:
 
 async def test_names_for_people_stand_behind_the_names() -> None:
     hub = ReadableHub()
+    hub.leases["orrery-system"] = RUNS
     hub.apply(Kind.CONTINENT, a_continent("eu", displayName="Europe"))
     hub.apply(Kind.REGION, a_region("fra", displayName="Frankfurt"))
     hub.apply(Kind.REGION, a_region("par", displayName="par"))
@@ -87,6 +90,9 @@ async def test_empty_hub_says_what_to_do_next() -> None:
     planet = await look(ReadableHub(), TEAM_A)
 
     assert planet_text(planet, NOW, place='namespace "team-a"') == (
+        'no operator has run here yet: there is no lease "orrery-operator" in namespace'
+        ' "orrery-system"\n'
+        "\n"
         "no regions: create a Continent, a RegionClass and a Region first\n"
         "\n"
         'no deployments in namespace "team-a"\n'
@@ -107,7 +113,7 @@ async def test_deployment_without_a_status_is_not_called_ready() -> None:
 @pytest.mark.parametrize(
     ("lease", "expected"),
     [
-        pytest.param(Lease("a", 15, NOW_SECONDS - 900, NOW_SECONDS - 5), None, id="one-runs"),
+        pytest.param(RUNS, None, id="one-runs"),
         pytest.param(
             Lease("a", 15, NOW_SECONDS - 900, NOW_SECONDS - 600),
             "no operator has run since 2026-03-01 11:50:00 UTC, what follows is 10m old",
@@ -157,7 +163,34 @@ def a_hub_led_by(lease: Lease | None) -> ReadableHub:
     hub = a_hub()
     if lease:
         hub.leases["orrery-system"] = lease
+    else:
+        hub.leases_are_closed = True
     return hub
+
+
+async def test_hub_that_no_operator_has_looked_after_says_so_first() -> None:
+    hub = ReadableHub()
+    hub.apply(Kind.REGION, a_region("tyo"))
+
+    planet = await look(hub, TEAM_A, "elsewhere")
+
+    first, second, *_ = planet_text(planet, NOW, place="team-a").splitlines()
+    assert first == (
+        'no operator has run here yet: there is no lease "orrery-operator" in namespace "elsewhere"'
+    )
+    assert not second
+    assert as_json(planet, NOW)["operatorRuns"] is False
+
+
+async def test_without_a_lease_what_somebody_reported_is_not_denied() -> None:
+    planet = await look(a_hub(), TEAM_A, "elsewhere")
+
+    first, *_ = planet_text(planet, NOW, place="team-a").splitlines()
+    assert first == (
+        "whether an operator runs is not known:"
+        ' there is no lease "orrery-operator" in namespace "elsewhere"'
+    )
+    assert as_json(planet, NOW)["operatorRuns"] is None
 
 
 async def test_json_holds_the_same() -> None:

@@ -126,6 +126,21 @@ def test_every_file_is_planned(tmp_path: Path) -> None:
     assert all(f"GlobalDeployment {name} in" in result.stderr for name in ("one", "two"))
 
 
+@pytest.mark.parametrize(
+    "words", [["plan", "-f", "shop.yaml"], ["recover", "--from", "fra"]], ids=lambda w: w[0]
+)
+@pytest.mark.parametrize("given", ["option", "environment"])
+def test_install_that_can_be_none_is_refused(words: list[str], given: str) -> None:
+    option, environment = (
+        (["--install", "wr-ong"], {}) if given == "option" else ([], {"ORRERY_INSTALL": "wr-ong"})
+    )
+
+    result = CliRunner().invoke(main, [*words, *option, "--kubeconfig", "missing"], env=environment)
+
+    assert result.exit_code == 2
+    assert "install is 'wr-ong', must be 1 to 16 characters of a-z and 0-9" in result.stderr
+
+
 def test_plugin_calls_itself_what_the_user_typed() -> None:
     context = main.make_context("kubectl-orrery", ["status"], resilient_parsing=True)
 

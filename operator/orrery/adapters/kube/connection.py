@@ -12,6 +12,7 @@ import orjson
 
 from orrery.adapters.kube.access import Access, Source
 from orrery.adapters.kube.replies import HUB, Remote, Reply, error_of
+from orrery.adapters.wording import no_reply
 from orrery.errors import InvalidSpec, OrreryError, Unreachable
 
 JSON = "application/json"
@@ -88,7 +89,8 @@ class Connection:
             message = f"{method} {path}: {self.remote.title} gave no answer within {within:g} s"
             raise Unreachable(self.remote.unreachable, message) from error
         except (aiohttp.ClientError, OSError, orjson.JSONDecodeError) as error:
-            raise Unreachable(self.remote.unreachable, f"{method} {path}: {error}") from error
+            failure = self._failure(f"{method} {path}", error)
+        raise failure  # out here nothing becomes its context that `_failure` did not choose
 
     async def demand(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """Send a request that has to succeed, and return the document."""
@@ -100,6 +102,28 @@ class Connection:
     def error_of(self, request: str, reply: Reply) -> OrreryError:
         """Say what an answer other than success means for *request*."""
         return error_of(request, reply, self.remote)
+
+    def _failure(
+        self, request: str, error: aiohttp.ClientError | OSError | orjson.JSONDecodeError
+    ) -> Unreachable:
+        """Say what happened to *request* in words that stay the same."""
+        where = self._access.server if self._access else self.remote.title
+        private = False
+        match error:
+            case orjson.JSONDecodeError():
+                message = f"{where}: {request}: answers with something else than JSON"
+            case aiohttp.ClientError() | ConnectionError():
+                found = no_reply(error)
+                private = found.private
+                message = f"{where}: {request}: {found.words}"
+                if not found.sent:
+                    message = f"{where}: {found.words}"
+            case _:  # a file of ours, such as a certificate that cannot be read
+                message = f"{where}: {error}"
+        failure = Unreachable(self.remote.unreachable, message)
+        if not private:
+            failure.__cause__ = error
+        return failure
 
     async def _persist(self, request: "_Request") -> Reply:
         """Send again what the server turned away unread: when busy, or with old credentials."""

@@ -1,4 +1,4 @@
-"""Send requests to one endpoint. The only module that imports the HTTP library.
+"""Send requests to one endpoint. The only module of the client that imports the HTTP library.
 
 What a caller may rely on: a call ends within its deadline, waiting for a connection included; a
 reply never grows beyond its cap; the token goes to the one endpoint and nowhere else; redirects are
@@ -6,7 +6,6 @@ not followed, the environment is not read, nothing is sent twice. See docs/adr/0
 """
 
 import asyncio
-import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable
@@ -19,6 +18,7 @@ from yarl import URL
 from orrery import __version__
 from orrery.adapters.nomad.credentials import Endpoint
 from orrery.adapters.nomad.replies import Reply, TransportFailure
+from orrery.adapters.wording import no_reply
 
 T = TypeVar("T")
 
@@ -26,9 +26,6 @@ _KEEP_ALIVE = 60.0
 """Longer than the pauses between two probes of a region, shorter than servers keep connections."""
 
 _INDEX = re.compile(r"[0-9]{1,20}")
-
-_REFUSED_CERTIFICATE = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
-"""Words of TLS alerts by which a server turns our certificate down, as OpenSSL spells them."""
 
 
 class ByteStream:
@@ -176,42 +173,8 @@ async def _translated(request: Awaitable[T]) -> T:
 
 def _failure(error: aiohttp.ClientError | OSError) -> TransportFailure:
     """Say what happened in words that stay the same, and whether anything can have been sent."""
-    sent = False
-    match error:
-        case aiohttp.ClientResponseError():
-            # Not chained: its repr shows the request's headers, and so the token.
-            return TransportFailure("answers with something else than HTTP", sent=True)
-        case aiohttp.ConnectionTimeoutError():
-            words = "no connection in time"
-        case aiohttp.ClientConnectorDNSError():
-            words = "the host name is not known"
-        case aiohttp.ClientConnectorCertificateError():
-            reason = getattr(error.certificate_error, "verify_message", "") or "it does not fit"
-            words = f"its certificate is not accepted: {reason}"
-        case aiohttp.ClientConnectorError():
-            words = f"no connection: {_words(error.os_error)}"
-        case _ if alert := _tls_alert(error):
-            words = f"it does not accept our certificate: {alert}"
-        case _:
-            sent = True
-            words = "the connection was cut before the reply was complete"
-    failure = TransportFailure(words, sent=sent)
-    failure.__cause__ = error
+    found = no_reply(error)
+    failure = TransportFailure(found.words, sent=found.sent)
+    if not found.private:
+        failure.__cause__ = error
     return failure
-
-
-def _words(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {(error.reason or 'handshake failed').replace('_', ' ').lower()}"
-    return os.strerror(error.errno).lower() if error.errno else "the host cannot be reached"
-
-
-def _tls_alert(error: BaseException) -> str:
-    """Find the alert of a server that turned our certificate down, after TLS 1.3's handshake."""
-    cause: BaseException | None = error
-    while cause:
-        reason = getattr(cause, "reason", None) if isinstance(cause, ssl.SSLError) else None
-        if reason and "ALERT" in reason and any(word in reason for word in _REFUSED_CERTIFICATE):
-            return str(reason).replace("_", " ").lower()
-        cause = cause.__cause__ or cause.__context__
-    return ""
