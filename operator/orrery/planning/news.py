@@ -6,6 +6,9 @@ from typing import Literal
 
 from orrery.api.conditions import Condition, ConditionType, Reason
 
+_PASSING = frozenset({Reason.PROGRESSING, Reason.PAUSED, Reason.DELETING})
+"""Reasons to be at work, or not to be, that are no trouble."""
+
 TOLD_ELSEWHERE = frozenset({Reason.UNHEALTHY, Reason.REVERTED, Reason.FOREIGN_JOB})
 """What a region's own event tells already, with more detail."""
 
@@ -34,4 +37,6 @@ def news(before: Sequence[Condition], after: Sequence[Condition]) -> News | None
 def _trouble(conditions: Sequence[Condition]) -> Condition | None:
     """Find the worst that is wrong, if anything is."""
     by_type = {condition.type: condition for condition in conditions}
-    return by_type.get(ConditionType.STALLED) or by_type.get(ConditionType.DEGRADED)
+    waiting = by_type.get(ConditionType.RECONCILING)
+    blocked = waiting if waiting is not None and waiting.reason not in _PASSING else None
+    return by_type.get(ConditionType.STALLED) or blocked or by_type.get(ConditionType.DEGRADED)

@@ -1,7 +1,7 @@
 """Sum up what all regions say into one honest status of a GlobalDeployment. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from orrery.api.conditions import ConditionType, Reason
 from orrery.api.globaldeployment import (
@@ -14,6 +14,7 @@ from orrery.api.globaldeployment import (
 )
 from orrery.planning import conditions
 from orrery.planning.conditions import Verdict
+from orrery.planning.health import tally
 
 UNDER_WAY: frozenset[RegionalPhase] = frozenset({"Pending", "Updating", "Stopping"})
 """Phases that end by themselves."""
@@ -57,6 +58,10 @@ class Findings:
     """Why nothing can be done at all: an invalid spec, a missing Secret, no region."""
     stalled: bool = False
     """Whether waiting will not cure *blocked*."""
+    left: bool = False
+    """Whether nothing is written, and what runs was compared with the spec all the same."""
+    selected: Collection[str] = ()
+    """Regions that the placement selects, whether anything is known of them yet or not."""
     unknown_regions: Sequence[str] = ()
     """Sentences about regions that the placement names and that do not exist."""
 
@@ -76,7 +81,7 @@ def summarize(
     """
     placed = {name: state for name, state in regions.items() if state.wanted}
     summary = Summary(
-        desired=len(placed) + len(findings.unknown_regions),
+        desired=len(placed.keys() | findings.selected) + len(findings.unknown_regions),
         updated=sum(s.current for s in placed.values()),
         ready=sum(s.phase == "Healthy" and s.current for s in placed.values()),
         failed=sum(s.phase == "Failed" for s in placed.values()),
@@ -90,11 +95,17 @@ def summarize(
         ),
         updated_revision=findings.revision or before.updated_revision,
         display=Display(
-            regions=f"{summary.ready}/{summary.desired}", status=_cut(_headline(verdicts), 1024)
+            regions=f"{summary.ready}/{summary.desired}",
+            status=_cut(_headline(verdicts, regions), 1024),
         ),
         summary=summary,
-        continents=_by_continent(regions, continents),
+        continents=_by_continent(findings, regions, continents),
     )
+
+
+def describe(state: RegionalState) -> str:
+    """Say what is wrong with a job that is not well."""
+    return state.message or tally(state.ready, state.desired)
 
 
 def differs_for_people(before: GlobalDeploymentStatus, after: GlobalDeploymentStatus) -> bool:
@@ -193,10 +204,14 @@ _FATAL = frozenset(
 
 
 def _impaired(findings: Findings, regions: Mapping[str, RegionalState]) -> Verdict | None:
+    """Tell what is wrong, and of jobs that are to be stopped in regions that do not answer."""
     problem = _first_problem(findings, {n: s for n, s in regions.items() if s.wanted})
-    if problem is None:
+    lingering = "" if findings.paused else _lingering(regions)
+    if problem is None and not lingering:
         return None
-    return replace(problem, type=ConditionType.DEGRADED, status="True")
+    reason = problem.reason if problem else Reason.REGION_UNREACHABLE
+    message = "; ".join(filter(None, (problem.message if problem else "", lingering)))
+    return conditions.abnormal(ConditionType.DEGRADED, reason, message)
 
 
 def _first_problem(findings: Findings, placed: Mapping[str, RegionalState]) -> Verdict | None:
@@ -207,8 +222,7 @@ def _first_problem(findings: Findings, placed: Mapping[str, RegionalState]) -> V
     alike: dict[tuple[Reason, str], list[str]] = {}
     for name, state in sorted(placed.items()):
         if state.phase in {"Failed", "Degraded"} or (state.phase in UNDER_WAY and state.message):
-            detail = state.message or f"{state.ready} of {state.desired} instances are healthy"
-            alike.setdefault((state.reason or Reason.UNHEALTHY, detail), []).append(name)
+            alike.setdefault((state.reason or Reason.UNHEALTHY, describe(state)), []).append(name)
     sentences += [(reason, f"{_join(names)}: {text}") for (reason, text), names in alike.items()]
     if any(state.phase == "Unreachable" for state in placed.values()):
         sentences.append((Reason.REGION_UNREACHABLE, _unreachable(placed)))
@@ -221,9 +235,20 @@ def _first_problem(findings: Findings, placed: Mapping[str, RegionalState]) -> V
     return conditions.ready("False", sentences[0][0], "; ".join(shown))
 
 
-def _headline(verdicts: Sequence[Verdict]) -> str:
-    """Choose the sentence for `kubectl get`: what is wrong, else what moves, else the good news."""
+def _headline(verdicts: Sequence[Verdict], regions: Mapping[str, RegionalState]) -> str:
+    """Choose the sentence for `kubectl get`: what is wrong, else what moves, else the good news.
+
+    Regions that do not answer are no reason to hide what the others do.
+    """
     by_type = {verdict.type: verdict for verdict in verdicts}
+    reasons = {kind: verdict.reason for kind, verdict in by_type.items()}
+    if (
+        reasons.get(ConditionType.DEGRADED) is Reason.REGION_UNREACHABLE
+        and reasons.get(ConditionType.RECONCILING) is Reason.PROGRESSING
+    ):
+        placed = {name: state for name, state in regions.items() if state.wanted}
+        dark = (_unreachable(placed, briefly=True), _lingering(regions))
+        return "; ".join((by_type[ConditionType.RECONCILING].message, *filter(None, dark)))
     for kind in (ConditionType.STALLED, ConditionType.DEGRADED, ConditionType.RECONCILING):
         if kind in by_type:
             return by_type[kind].message
@@ -241,13 +266,28 @@ def _deletion(regions: Mapping[str, RegionalState]) -> str:
     return f"stopping the jobs in {_join(left)}" if left else "all jobs are stopped"
 
 
-def _unreachable(placed: Mapping[str, RegionalState]) -> str:
+def _unreachable(placed: Mapping[str, RegionalState], *, briefly: bool = False) -> str:
+    """Name the regions that do not answer, and what becomes of them; empty when there are none."""
     dark = sorted(name for name, state in placed.items() if state.phase == "Unreachable")
+    if not dark:
+        return ""
     behind = [name for name in dark if not placed[name].current]
-    left = (
-        f"{_join(dark)} {_verb(dark, 'does', 'do')} not answer, the jobs there are left as they are"
-    )
+    silent = f"{_join(dark)} {_verb(dark, 'does', 'do')} not answer"
+    if briefly and behind == dark:
+        return f"{silent} and will get it on return"
+    if briefly:
+        return f"{silent}; {_join(behind)} will get it on return" if behind else silent
+    left = f"{silent}, the jobs there are left as they are"
     return f"{left}; {_join(behind)} will get the current spec on return" if behind else left
+
+
+def _lingering(regions: Mapping[str, RegionalState]) -> str:
+    """Name the regions that do not answer and hold a job that is no longer wanted, if any."""
+    dark = sorted(n for n, s in regions.items() if s.phase == "Unreachable" and not s.wanted)
+    if not dark:
+        return ""
+    silent = f"{_join(dark)} {_verb(dark, 'does', 'do')} not answer"
+    return f"{silent}, the {_verb(dark, 'job', 'jobs')} there will be stopped on return"
 
 
 def _named(regions: Mapping[str, RegionalState], phases: frozenset[RegionalPhase]) -> str | None:
@@ -274,16 +314,27 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _by_continent(
-    regions: Mapping[str, RegionalState], continents: Mapping[str, str]
+    findings: Findings, regions: Mapping[str, RegionalState], continents: Mapping[str, str]
 ) -> list[ContinentStatus]:
     grouped: dict[str, dict[str, RegionalStatus]] = {}
     for name, state in sorted(regions.items()):
+        message = state.message or _remark(findings, state)
         grouped.setdefault(continents.get(name, "unknown"), {})[name] = RegionalStatus(
             phase=state.phase,
             ready=f"{state.ready}/{state.desired}",
             revision=state.digest,
             index=state.index,
             reason=state.reason,
-            message=_cut(state.message, 512) if state.message else None,
+            message=_cut(message, 512) if message else None,
         )
     return [ContinentStatus(name=c, regions=r) for c, r in sorted(grouped.items())]
+
+
+def _remark(findings: Findings, state: RegionalState) -> str | None:
+    """Say what the current spec has to do with a job that is, for now, left as it is."""
+    if findings.left and state.index and state.phase not in UNDER_WAY:
+        if not state.wanted:
+            return "runs an older spec, the current one does not select this region"
+        return None if state.current else "runs an older spec"
+    waits = not (state.wanted or findings.paused or findings.blocked)
+    return "will be stopped on return" if waits and state.phase == "Unreachable" else None

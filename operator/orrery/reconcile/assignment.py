@@ -70,14 +70,9 @@ def assignment_of(
     """
     metadata, spec = deployment.metadata, deployment.spec
     owner = Owner(install, metadata.namespace, metadata.name)
-    driver = select_driver(drivers, regional.driver, region_class=region_class)
     revision = spec_revision(spec)
-    document = render_job(
-        regional,
-        install=install,
-        driver=driver,
-        region_class=region_class,
-        description=describe_job(metadata.namespace, metadata.name, revision),
+    document = _document(
+        regional, deployment, install=install, drivers=drivers, region_class=region_class
     )
     digest = job_digest(document)
     return Assignment(
@@ -99,4 +94,41 @@ def assignment_of(
         secrets=render_items(regional, secrets),
         job_type=document["Type"],
         count=regional.count,
+    )
+
+
+def digest_of(
+    regional: RegionalDeployment,
+    deployment: GlobalDeployment,
+    *,
+    install: str,
+    drivers: Sequence[Driver],
+    region_class: str,
+) -> str:
+    """Tell the digest of the job that a region should run, whether its Secrets are there or not.
+
+    Raises `InvalidSpec` for a driver that the class lacks.
+    """
+    return job_digest(
+        _document(regional, deployment, install=install, drivers=drivers, region_class=region_class)
+    )
+
+
+def _document(
+    regional: RegionalDeployment,
+    deployment: GlobalDeployment,
+    *,
+    install: str,
+    drivers: Sequence[Driver],
+    region_class: str,
+) -> Document:
+    metadata = deployment.metadata
+    driver = select_driver(drivers, regional.driver, region_class=region_class)
+    revision = spec_revision(deployment.spec)
+    return render_job(
+        regional,
+        install=install,
+        driver=driver,
+        region_class=region_class,
+        description=describe_job(metadata.namespace, metadata.name, revision),
     )

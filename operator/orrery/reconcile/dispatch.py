@@ -1,5 +1,6 @@
 """Hand work to the regions' lanes, unless a region's list shows that there is none."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from orrery.api.conditions import Reason
@@ -32,6 +33,27 @@ class Dispatch:
         self._fleet = fleet
         self._inventory = inventory
         self._install = install
+
+    def sort_out(self, scope: Scope) -> None:
+        """Note which regions the spec selects, and forget those whose Region object is gone."""
+        selected = frozenset(scope.choice.selected) if scope.choice else None
+        for region, state in list(scope.states.items()):
+            if self._is_gone(region):
+                del scope.states[region]
+                self._fleet.withdraw(region, scope.key)
+            elif selected is not None and state.wanted != (region in selected):
+                scope.states[region] = replace(state, wanted=region in selected)
+
+    def leave(self, scope: Scope, digests: Mapping[str, str]) -> None:
+        """Note which regions have the job that the spec asks for, by *digests*; write nothing."""
+        self.sort_out(scope)
+        for region, state in list(scope.states.items()):
+            current = _has(state, digests.get(region) or None)
+            if state.current != current:
+                scope.states[region] = replace(state, current=current)
+            member = self._fleet.member(region)
+            if state.phase == "Unreachable" and member is not None and member.is_open:
+                self._fleet.look(region, scope.key, priority=scope.priority)
 
     def give(self, scope: Scope, region: str, assignment: Assignment) -> None:
         """Have *region* run *assignment*; no call is made when its list shows that it does."""
@@ -97,8 +119,8 @@ class Dispatch:
     def _nothing_of_ours(self, scope: Scope, region: str, member: Member | None) -> bool:
         """Tell that no job of this very deployment is, or may still be, in *region*."""
         state = scope.states.get(region)
-        if member is None and Key(Kind.REGION, "", region) not in self._inventory:
-            return True  # The Region object is gone, and its jobs are nobody's concern any more.
+        if self._is_gone(region):
+            return True  # Its jobs are nobody's concern any more.
         if member is None or not member.is_open:
             return state is None
         seen = self._fleet.seen(region, scope.key)
@@ -106,6 +128,11 @@ class Dispatch:
             return not seen.ours
         # A register may be under way, and a secret may be there without a job: the lane looks.
         return state is None
+
+    def _is_gone(self, region: str) -> bool:
+        """Tell whether there is no such Region object; one that is not valid is still one."""
+        known = Key(Kind.REGION, "", region) in self._inventory
+        return self._fleet.member(region) is None and not known
 
     def _is_settled(
         self, scope: Scope, region: str, member: Member, assignment: Assignment
@@ -148,9 +175,7 @@ class Dispatch:
 def _judged(before: RegionalState | None, assignment: Assignment, member: Member) -> RegionalState:
     """Say what is known before anything is asked of the region."""
     state = before or RegionalState(desired=assignment.count)
-    known = state.index > 0 or state.finished  # Else it was tried, and may not have arrived.
-    made = state.digest == assignment.digest and known
-    current = made and state.reason is not Reason.REVERTED
+    current = _has(state, assignment.digest)
     batch = assignment.job_type == "batch"
     if (state.wanted, state.current, state.batch) != (True, current, batch):
         state = replace(state, wanted=True, current=current, batch=batch)
@@ -164,3 +189,9 @@ def _judged(before: RegionalState | None, assignment: Assignment, member: Member
     if state.reason in _CURED_HERE:
         return replace(state, phase="Pending", reason=None, message=None)
     return state
+
+
+def _has(state: RegionalState, digest: str | None) -> bool:
+    """Tell whether the region's Nomad has the job of that *digest*."""
+    known = state.index > 0 or state.finished  # Else it was tried, and may not have arrived.
+    return known and state.digest == digest and state.reason is not Reason.REVERTED

@@ -22,15 +22,15 @@ from orrery.planning.placement import choose, describe_nothing, describe_unknown
 from orrery.planning.rollup import Findings, RegionalState
 from orrery.planning.split import split
 from orrery.ports import Clock, Hub, HubEvent, Key
-from orrery.reconcile.assignment import Assignment, assignment_of
+from orrery.reconcile.assignment import Assignment
 from orrery.reconcile.deletion import Deletion
 from orrery.reconcile.dispatch import Dispatch
-from orrery.reconcile.fleet import Fleet, Member
+from orrery.reconcile.fleet import Fleet
 from orrery.reconcile.inventory import Inventory
+from orrery.reconcile.rendering import digest_each, render_each
 from orrery.reconcile.report import BUG, StatusWriter, timestamp
 from orrery.reconcile.scope import Scope
 from orrery.reconcile.secrets import SecretReader
-from orrery.regional import RegionalDeployment
 from orrery.render.digest import spec_revision
 from orrery.render.variables import secret_references
 
@@ -78,6 +78,8 @@ class DeploymentReconciler:
             scope.error = error
         except Refused as error:
             scope.error = NotYet(Reason.HUB_REFUSED, error.message, retry_after=60)
+        if scope.error is not None and scope.metadata.deletion_timestamp is None:
+            self.compare(scope)
         wait = await self.report(scope)
         if wait is None and isinstance(scope.error, NotYet):
             wait = scope.error.retry_after
@@ -140,6 +142,7 @@ class DeploymentReconciler:
         scope.fleet_revision = self._fleet.revision
         placement, candidates = scope.deployment.spec.placement, self._fleet.candidates()
         scope.choice = choose(placement, candidates)
+        self._dispatch.sort_out(scope)
         if not scope.choice.selected:
             unknown = describe_unknown(scope.choice) or (describe_nothing(placement, candidates),)
             reason = Reason.REGION_NOT_AVAILABLE if scope.choice.unknown else Reason.NO_REGION
@@ -174,14 +177,14 @@ class DeploymentReconciler:
 
         The whole is refused when no region can run it.
         """
-        made: list[tuple[RegionalDeployment, Member, Assignment | InvalidSpec | NotYet]] = []
-        for region, regional in scope.regionals.items():
-            member = self._fleet.member(region)
-            assert member is not None
-            known = next((m for r, o, m in made if r is regional and member.alike(o)), None)
-            scope.assignments[region] = known or self._assignment(scope, member, regional)
-            if known is None:
-                made.append((regional, member, scope.assignments[region]))
+        assert scope.deployment is not None
+        scope.assignments = render_each(
+            scope.regionals,
+            scope.deployment,
+            fleet=self._fleet,
+            install=self._install,
+            secrets=scope.secrets,
+        )
         refusals = [o for o in scope.assignments.values() if not isinstance(o, Assignment)]
         if len(refusals) == len(scope.assignments) and len({r.message for r in refusals}) == 1:
             raise refusals[0]
@@ -209,22 +212,17 @@ class DeploymentReconciler:
             else:
                 self._dispatch.refuse(scope, region, outcome)
 
-    def _assignment(
-        self, scope: Scope, member: Member, regional: RegionalDeployment
-    ) -> Assignment | InvalidSpec | NotYet:
-        """Render what a region runs, or say why that cannot be: the other regions go on."""
-        assert scope.deployment is not None
-        try:
-            return assignment_of(
-                regional,
-                scope.deployment,
-                install=self._install,
-                drivers=member.drivers,
-                region_class=member.region.spec.class_,
-                secrets=scope.secrets,
+    def compare(self, scope: Scope) -> None:
+        """Compare what runs with the spec there is now, though that cannot be carried out."""
+        if scope.deployment is not None and scope.choice is None:
+            return  # The hub kept the pass from getting as far as the spec.
+        digests: Mapping[str, str] = {}
+        if scope.deployment is not None:
+            digests = digest_each(
+                scope.regionals, scope.deployment, fleet=self._fleet, install=self._install
             )
-        except (InvalidSpec, NotYet) as error:
-            return error
+        self._dispatch.leave(scope, digests)
+        scope.compared = True
 
     async def abandon(self, scope: Scope) -> None:
         """Leave the jobs running: the object goes, they stay."""
@@ -291,13 +289,16 @@ class DeploymentReconciler:
             reason = Reason(scope.error.reason)
             blocked = conditions.ready("False", reason, scope.error.message)
         deployment = scope.deployment
+        paused = deployment.spec.paused if deployment else False
         return Findings(
             generation=scope.metadata.generation,
             revision=spec_revision(deployment.spec) if deployment else "",
-            paused=deployment.spec.paused if deployment else False,
+            paused=paused,
             deleting=scope.metadata.deletion_timestamp is not None,
             blocked=blocked,
             stalled=isinstance(scope.error, InvalidSpec),
+            left=scope.compared if scope.error else scope.choice is not None and paused,
+            selected=scope.choice.selected if scope.choice else (),
             unknown_regions=describe_unknown(scope.choice) if scope.choice else (),
         )
 
@@ -306,7 +307,7 @@ class DeploymentReconciler:
         seen = {}
         for region, state in scope.states.items():
             member = self._fleet.member(region)
-            hidden = member is not None and (member.is_dark or (member.is_shut and state.index))
+            hidden = member is None or member.is_dark or (member.is_shut and state.index)
             seen[region] = replace(state, phase="Unreachable") if hidden else state
         return seen
 
@@ -341,7 +342,8 @@ class DeploymentReconciler:
 def _remembered(status: GlobalDeploymentStatus) -> dict[str, RegionalState]:
     """Read back from the status what we last left in each region.
 
-    The digest, the same in most regions, is held once: there are millions of these.
+    The digest, the same in most regions, is held once: there are millions of these. A message
+    without a reason is a remark on the spec of that time.
     """
     states = {}
     for continent in status.continents:
@@ -354,6 +356,6 @@ def _remembered(status: GlobalDeploymentStatus) -> dict[str, RegionalState]:
                 digest=sys.intern(told.revision),
                 index=told.index,
                 reason=told.reason,
-                message=told.message,
+                message=told.message if told.reason else None,
             )
     return states

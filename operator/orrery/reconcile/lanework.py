@@ -10,7 +10,7 @@ from orrery.engine.lag import Lag
 from orrery.engine.result import Again, Done, Result, Retry
 from orrery.errors import Conflict, NotYet, OrreryError, OutcomeUnknown, Refused
 from orrery.planning.protocol import Owner
-from orrery.planning.rollup import RegionalState
+from orrery.planning.rollup import RegionalState, describe
 from orrery.ports import Clock, Key
 from orrery.reconcile.assignment import Assignment
 from orrery.reconcile.fleet import Fleet, Member
@@ -149,9 +149,8 @@ class LaneWork:
         told = after == before == now  # A pass over the deployment may have told of *now*.
         if not told or (drifted and this.assignment is None and this.key not in held):
             self._changed(this.key)
-        if after.phase == "Failed" and (before is None or before.phase != "Failed"):
-            reason = after.reason or Reason.UNHEALTHY
-            self._emit(this.key, "Warning", reason, f"{this.region}: {after.message}")
+        if (trouble := _trouble(before, after)) is not None:
+            self._emit(this.key, "Warning", trouble, f"{this.region}: {describe(after)}")
         if before is None or after.phase != before.phase:
             log.info(
                 "the job is %s, %s of %s instances are healthy",
@@ -210,3 +209,12 @@ class LaneWork:
             was_held=key in member.held_stops,
             had_secrets=key in member.secrets,
         )
+
+
+def _trouble(before: RegionalState | None, after: RegionalState) -> Reason | None:
+    """Name what went wrong with a job since it was last looked at, by this process or another."""
+    if after.phase == "Failed" and (before is None or before.phase != "Failed"):
+        return after.reason or Reason.UNHEALTHY
+    if after.reason is Reason.UNHEALTHY and (before is None or before.reason is not after.reason):
+        return after.reason
+    return None

@@ -31,6 +31,7 @@ class Scope:
     secrets: Mapping[str, Secret] = field(default_factory=dict)  # read_secrets
     assignments: dict[str, Assignment | InvalidSpec | NotYet] = field(default_factory=dict)
     # render
+    compared: bool = False  # compare: whether *states* tell of the spec there is now
     wake_after: float | None = None  # bury: seconds
     released: bool = False  # release
     error: OrreryError | None = None  # whichever phase ended the pass

@@ -49,13 +49,15 @@ def deployment(version: int = 1, status: str = "successful", text: str = "") -> 
         pytest.param(
             [alloc(healthy=False, message="exit 1")],
             [deployment(status="failed", text="deadline")],
-            Health("Failed", 0, 2, "deadline: exit 1"),
+            Health(
+                "Failed", 0, 2, "deadline: 0 of 2 instances are healthy, one fails with: exit 1"
+            ),
             id="failed-says-why",
         ),
         pytest.param(
             [alloc(), alloc(status="failed", message="exit 1")],
             [deployment()],
-            Health("Degraded", 1, 2, "exit 1"),
+            Health("Degraded", 1, 2, "1 of 2 instances are healthy, one fails with: exit 1"),
             id="one-died-later",
         ),
         pytest.param([], [], Health("Updating", 0, 2), id="not-scheduled-yet"),
@@ -87,7 +89,7 @@ def test_service_is_judged_by_its_own_version(
         pytest.param([alloc()], Health("Updating", 0, 1), id="runs"),
         pytest.param(
             [alloc(status="failed", message="exit 2")],
-            Health("Degraded", 0, 1, "exit 2"),
+            Health("Degraded", 0, 1, "0 of 1 instances ran to their end, one failed with: exit 2"),
             id="failed",
         ),
         pytest.param([], Health("Updating", 0, 1), id="not-placed-yet"),
@@ -111,3 +113,49 @@ def test_system_job_wants_what_nomad_placed() -> None:
     )
 
     assert health == Health("Healthy", 3, 3)
+
+
+FAILED = alloc(status="failed", healthy=False, message="exit 1")
+SUCCESSOR = alloc(status="pending", healthy=None)
+STOPPED = alloc(status="failed", desired="stop", healthy=False, message="exit 1")
+
+
+@pytest.mark.parametrize(
+    ("allocations", "message"),
+    [
+        pytest.param([FAILED, SUCCESSOR], "one of 2 instances fails with: exit 1", id="failed"),
+        pytest.param([FAILED, alloc()], "one of 2 instances fails with: exit 1", id="others-come"),
+        pytest.param(
+            [STOPPED, SUCCESSOR, alloc()],
+            "one of 2 instances fails with: exit 1",
+            id="has-a-successor",
+        ),
+        pytest.param([STOPPED, alloc()], None, id="its-successor-finds-no-place"),
+        pytest.param([SUCCESSOR, alloc()], None, id="all-goes-well"),
+    ],
+)
+def test_what_goes_wrong_in_a_roll_out_is_said_alike_until_it_ends(
+    allocations: list[Allocation], message: str | None
+) -> None:
+    health = judge(
+        job_type="service",
+        count=2,
+        version=1,
+        allocations=allocations,
+        deployments=[deployment(status="running")],
+    )
+
+    assert health.phase == "Updating"
+    assert health.message == message
+
+
+def test_an_only_instance_that_fails_is_called_so() -> None:
+    health = judge(
+        job_type="service",
+        count=1,
+        version=1,
+        allocations=[FAILED],
+        deployments=[deployment(status="running")],
+    )
+
+    assert health.message == "the only instance fails with: exit 1"

@@ -21,6 +21,8 @@ WELL = [condition("Ready", "True", "Succeeded", "healthy in 2 regions")]
 MOVING = [condition("Ready", "False", "Progressing", "waiting for was")]
 DARK = [*WELL, condition("Degraded", "True", "RegionUnreachable", "was does not answer")]
 ILL = [*MOVING, condition("Degraded", "True", "Unhealthy", "was: exit 1")]
+STUCK = [condition("Reconciling", "True", "SecretNotFound", 'Secret "x" does not exist')]
+PAUSED = [condition("Reconciling", "True", "Paused", "spec.paused is true")]
 WRONG = [condition("Stalled", "True", "InvalidSpec", "spec.x: no")]
 
 
@@ -37,6 +39,17 @@ WRONG = [condition("Stalled", "True", "InvalidSpec", "spec.x: no")]
         pytest.param(DARK, WELL, News("Normal", "Recovered", "healthy in 2 regions"), id="back"),
         pytest.param(DARK, MOVING, None, id="back-and-moving"),
         pytest.param(WELL, ILL, None, id="told-by-the-region"),
+        pytest.param(
+            WELL,
+            STUCK,
+            News("Warning", "SecretNotFound", 'Secret "x" does not exist'),
+            id="nothing-can-be-done",
+        ),
+        pytest.param(STUCK, STUCK, None, id="still-nothing-can-be-done"),
+        pytest.param(
+            STUCK, WELL, News("Normal", "Recovered", "healthy in 2 regions"), id="all-can-be-done"
+        ),
+        pytest.param(WELL, PAUSED, None, id="paused-on-purpose"),
         pytest.param([], WRONG, News("Warning", "InvalidSpec", "spec.x: no"), id="wrong-spec"),
     ],
 )

@@ -1,11 +1,13 @@
 """The status of the whole: honest, stable, and silent when nothing changed."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orrery.api.conditions import Reason
-from orrery.api.globaldeployment import GlobalDeploymentStatus
+from orrery.api.globaldeployment import GlobalDeploymentStatus, Summary
 from orrery.planning.conditions import ready
 from orrery.planning.rollup import Findings, RegionalState, differs_for_people, summarize
 
@@ -106,6 +108,112 @@ def test_lost_instance_of_a_settled_region_is_worth_a_write() -> None:
     after = status_of({"fra": RegionalState("Degraded", 1, 3, "d1", 11)})
 
     assert differs_for_people(before, after)
+
+
+MOVING = RegionalState("Updating", 1, 3, "d2", 14)
+DARK_BEHIND = replace(DARK, current=False)
+LEFT_OVER = replace(DARK, wanted=False)
+
+
+def line(
+    regions: dict[str, RegionalState], findings: Findings | None = None
+) -> tuple[str, str | None]:
+    status = status_of(regions, findings)
+    assert status.display is not None
+    degraded = next((c.message for c in status.conditions if c.type == "Degraded"), None)
+    return status.display.status, degraded
+
+
+@pytest.mark.parametrize(
+    ("regions", "expected"),
+    [
+        pytest.param(
+            {"fra": MOVING, "par": MOVING, "was": DARK_BEHIND},
+            "bringing fra, par to the current spec; was does not answer and will get it on return",
+            id="behind",
+        ),
+        pytest.param(
+            {"fra": MOVING, "par": DARK, "was": DARK_BEHIND},
+            "bringing fra to the current spec; par, was do not answer; was will get it on return",
+            id="one-of-two-behind",
+        ),
+        pytest.param(
+            {"fra": MOVING, "was": DARK},
+            "bringing fra to the current spec; was does not answer",
+            id="up-to-date",
+        ),
+        pytest.param(
+            {"fra": MOVING, "was": LEFT_OVER},
+            "bringing fra to the current spec; "
+            "was does not answer, the job there will be stopped on return",
+            id="to-be-stopped",
+        ),
+    ],
+)
+def test_a_dark_region_does_not_hide_what_the_others_do(
+    regions: dict[str, RegionalState], expected: str
+) -> None:
+    assert line(regions)[0] == expected
+
+
+def test_what_is_broken_still_goes_before_what_moves() -> None:
+    broken = RegionalState("Failed", 0, 3, reason=Reason.REVERTED, message="exit 1")
+
+    shown, degraded = line({"fra": broken, "par": MOVING, "was": DARK})
+
+    assert shown == degraded
+    assert shown.startswith("fra: exit 1; was does not answer")
+
+
+def test_a_job_that_waits_to_be_stopped_in_a_dark_region_is_told_and_ready_stays() -> None:
+    regions = {"fra": HEALTHY, "par": LEFT_OVER, "was": LEFT_OVER}
+    said = "par, was do not answer, the jobs there will be stopped on return"
+
+    status = status_of(regions)
+
+    assert line(regions) == (said, said)
+    assert conditions(status) == {
+        "Ready": ("True", "Succeeded"),
+        "Degraded": ("True", "RegionUnreachable"),
+    }
+    assert status.continents[1].regions["was"].message == "will be stopped on return"
+
+
+def test_a_paused_deployment_promises_no_stop() -> None:
+    regions = {"fra": HEALTHY, "was": LEFT_OVER}
+
+    assert line(regions, Findings(generation=1, paused=True))[1] is None
+
+
+BLOCKED = Findings(
+    generation=2,
+    blocked=ready("False", Reason.SECRET_NOT_FOUND, 'Secret "x" does not exist'),
+    left=True,
+    selected=("fra", "par"),
+)
+
+
+def test_a_blocked_spec_counts_the_regions_it_selects_and_says_what_runs_there() -> None:
+    regions = {"fra": replace(HEALTHY, current=False), "was": replace(HEALTHY, wanted=False)}
+
+    status = status_of(regions, BLOCKED)
+
+    assert status.summary == Summary(desired=2)
+    rows = {name: row for c in status.continents for name, row in c.regions.items()}
+    assert {name: (row.phase, row.message) for name, row in rows.items()} == {
+        "fra": ("Healthy", "runs an older spec"),
+        "was": (
+            "Healthy",
+            "runs an older spec, the current one does not select this region",
+        ),
+    }
+
+
+def test_a_blocked_spec_that_runs_already_is_counted_as_such() -> None:
+    status = status_of({"fra": HEALTHY, "par": HEALTHY}, BLOCKED)
+
+    assert status.summary == Summary(desired=2, updated=2, ready=2)
+    assert {row.message for row in status.continents[0].regions.values()} == {None}
 
 
 phases = st.sampled_from(

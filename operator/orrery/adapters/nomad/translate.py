@@ -37,6 +37,9 @@ _BAD_TASK_EVENTS = frozenset(
         "Task hook failed",
     }
 )
+_CONSEQUENCES = frozenset({"Alloc Unhealthy", "Not Restarting"})
+"""Of these, what Nomad does about another one, or concludes from it."""
+
 _UPDATES = {
     "Place": "place",
     "Stop": "stop",
@@ -253,7 +256,7 @@ def _placement_failure(metric: Mapping[str, Any]) -> PlacementFailure:
 
 
 def _complaint(tasks: Mapping[str, Any]) -> str:
-    """Find the last task event that went wrong."""
+    """Find the last task event that went wrong; what only follows from others comes second."""
     bad = [
         event
         for task in tasks.values()
@@ -264,7 +267,8 @@ def _complaint(tasks: Mapping[str, Any]) -> str:
     ]
     if not bad:
         return ""
-    last = max(bad, key=lambda event: int(event["Time"]))
+    causes = [event for event in bad if event["Type"] not in _CONSEQUENCES]
+    last = max(causes or bad, key=lambda event: int(event["Time"]))
     return one_line(last.get("DisplayMessage") or last["Type"])
 
 

@@ -91,6 +91,19 @@ def test_allocation_tells_the_last_event_that_went_wrong() -> None:
     assert allocation.healthy is None
 
 
+def test_allocation_tells_the_cause_and_not_what_nomad_made_of_it() -> None:
+    failed = a_task_event("Terminated", 3, ExitCode=1, DisplayMessage="Exit Code: 1")
+    over = a_task_event("Not Restarting", 4, FailsTask=True, DisplayMessage="no restarts")
+    unhealthy = a_task_event("Alloc Unhealthy", 5, DisplayMessage="because of failed task")
+
+    told = [
+        translate.allocations([an_allocation(*events)])[0].message
+        for events in ([failed], [failed, over], [failed, over, unhealthy], [unhealthy])
+    ]
+
+    assert told == ["Exit Code: 1", "Exit Code: 1", "Exit Code: 1", "because of failed task"]
+
+
 def test_allocation_knows_nomads_verdict() -> None:
     rows = [
         an_allocation(DeploymentStatus={"Healthy": healthy}, TaskStates=None)
