@@ -1,92 +1,12 @@
 """A Managed region: built in its continent's cluster layer by layer, then used like any other."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-
 import pytest
-from tests.builders import a_class, a_deployment, a_managed_region, a_secret
-from tests.fakes.caretaker import Caretaker
-from tests.fakes.world import World
+from tests.builders import a_class, a_deployment, a_managed_region
+from tests.fakes.europe import ADDRESS, EU, FRA, IMAGE, a_hosting_continent, europe
 
-from orrery.adapters.memory import MemoryCluster, MemoryHub, MemoryNomad
-from orrery.api.base import API_VERSION
-from orrery.ports import Key, Kind
+from orrery.ports import Kind
 
 pytestmark = pytest.mark.looptime(noop_cycles=0)
-
-ADDRESS = "203.0.113.10"
-IMAGE = "docker.io/hashicorp/nomad:2.0.6"
-FRA = Key(Kind.REGION, "", "fra")
-EU = Key(Kind.CONTINENT, "", "eu")
-
-
-@dataclass
-class Europe:
-    """A world with one continent, whose cluster hosts the region fra."""
-
-    world: World
-    cluster: MemoryCluster
-    caretaker: Caretaker
-
-    def settled(self) -> dict[str, int]:
-        """Count all writes so far."""
-        return {**self.cluster.writes, **self.world.hub.writes}
-
-    async def opened(self) -> None:
-        await self.world.until(lambda: self.phase == "Open")
-
-    @property
-    def phase(self) -> str:
-        return str(self.world.status(FRA).get("phase"))
-
-    @property
-    def sentence(self) -> str:
-        condition = self.world.condition(FRA, "Ready")
-        return condition["message"] if condition else ""
-
-    @property
-    def kinds(self) -> list[str]:
-        return sorted({ref.kind for ref in self.cluster.objects})
-
-
-def a_hosting_continent(**spec: object) -> dict[str, object]:
-    cluster = {"kubeconfigSecretRef": {"name": "eu-cluster", "key": "kubeconfig"}}
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "Continent",
-        "metadata": {"name": "eu"},
-        "spec": {"cluster": cluster, **spec},
-    }
-
-
-@asynccontextmanager
-async def europe() -> AsyncIterator[Europe]:
-    """Run a world in which everything but the region exists."""
-    cluster = MemoryCluster("eu", latency=0.005)
-    hub = MemoryHub(latency=0.005, lag=0.02)
-    world = World(hub, {"fra": MemoryNomad("fra")}, clusters={"the way to eu": cluster})
-    world.address("fra", f"https://{ADDRESS}:4646")
-    secret = a_secret("eu-cluster", namespace="orrery-system", kubeconfig="the way to eu")
-    hub.secrets["orrery-system", "eu-cluster"] = secret
-    hub.apply(Kind.CONTINENT, a_hosting_continent())
-    hub.apply(Kind.REGION_CLASS, a_class(image=IMAGE))
-    caretaker = Caretaker(cluster, ADDRESS)
-
-    async def take_care() -> None:
-        while True:
-            caretaker.look()
-            await asyncio.sleep(0.5)
-
-    await world.controller.start()
-    task = asyncio.create_task(take_care())
-    await world.settle()
-    try:
-        yield Europe(world, cluster, caretaker)
-    finally:
-        task.cancel()
-        await world.controller.stop()
 
 
 async def test_a_region_goes_from_apply_to_open_and_runs_a_deployment() -> None:

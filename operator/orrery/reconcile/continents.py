@@ -35,12 +35,15 @@ from orrery.reconcile.fleet import Fleet, Member
 from orrery.reconcile.inventory import Inventory
 from orrery.reconcile.loop import guarded
 from orrery.reconcile.manifests import AppliedMemory
-from orrery.reconcile.report import StatusWriter, timestamp
+from orrery.reconcile.report import BUG, StatusWriter, timestamp
 from orrery.render.region import Blueprint
 from orrery.telemetry import Telemetry
 
 PROBE: Final = 60.0
 """Seconds between two probes of a cluster."""
+
+PATIENCE: Final = 0.1
+"""What waits for long is looked at more seldom: after this share of the time that it waits."""
 
 RECHECK: Final = 300.0
 """Seconds after which a control plane that is as it should be is looked at again."""
@@ -60,6 +63,8 @@ class Host:
     probed: bool = False
     applied: dict[str, AppliedMemory] = field(default_factory=dict)
     """By region."""
+    waiting: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """By region, what it waits for and since when, in monotonic seconds."""
 
 
 class Continents:
@@ -130,6 +135,7 @@ class Continents:
             name=str(key),
             clock=self._clock,
             telemetry=self._telemetry,
+            on_bug=lambda: self._report_bug(host, key),
         )
 
     async def _probe(self, host: Host, key: Key) -> Result:
@@ -249,11 +255,14 @@ class Continents:
     async def _build(self, host: Host, key: Key) -> Result:
         """Bring one control plane as far as it goes, and note what it waits for."""
         member = self._fleet.member(key.name)
-        if member is None or not member.region.spec.is_managed:
+        if member is None or not self._is_here(member, host):
             host.applied.pop(key.name, None)
             return Done()
-        if member.region.spec.paused or not host.probed:
-            return Done()  # Changes of both come here again.
+        if member.region.spec.paused:
+            member.build_problem = None
+            return Done()
+        if not host.probed:
+            return Done()  # The probe has it looked at again.
         failure: OrreryError | None = None
         scope: ControlPlaneScope | None = None
         try:
@@ -268,7 +277,32 @@ class Continents:
             self._region_changed(key.name)
         if isinstance(failure, Unreachable):
             raise failure
-        return Again(failure.retry_after if isinstance(failure, NotYet) else RECHECK)
+        if failure is None or isinstance(failure, InvalidSpec):
+            host.waiting.pop(key.name, None)
+            return Again(RECHECK)
+        words, now = str(_words(failure)), self._clock.monotonic()
+        if host.waiting.get(key.name, ("", 0.0))[0] != words:
+            host.waiting[key.name] = words, now
+        waited = now - host.waiting[key.name][1]
+        at_least = failure.retry_after if isinstance(failure, NotYet) else PROBE
+        return Again(max(at_least, min(PROBE, waited * PATIENCE)))
+
+    def _is_here(self, member: Member, host: Host) -> bool:
+        """Tell whether a region is Managed and of this continent: one of its name may have been."""
+        spec = member.region.spec
+        return spec.is_managed and self._hosts.get(spec.continent) is host
+
+    async def _report_bug(self, host: Host, key: Key) -> None:
+        """Show that a pass failed for a reason that is ours."""
+        problem = NotYet(Reason.INTERNAL_ERROR, BUG, retry_after=PROBE)
+        if key.kind is Kind.CONTINENT:
+            host.problem, host.probed = problem, True
+            self._tell_regions(key.name)
+            if (body := self._inventory.get(key)) is not None:
+                await self._report(host, key, body)
+        elif (member := self._fleet.member(key.name)) is not None:
+            member.build_problem = problem
+            self._region_changed(key.name)
 
     def _scope(self, host: Host, member: Member) -> ControlPlaneScope:
         name, spec = member.region.metadata.name, member.region.spec

@@ -76,6 +76,7 @@ class ControlPlaneBuilder:
 
     def _phases(self) -> Sequence[Callable[[ControlPlaneScope], Awaitable[None]]]:
         return (
+            self.recognize,
             self.lay_foundation,
             self.await_address,
             self.keep_secrets,
@@ -85,6 +86,17 @@ class ControlPlaneBuilder:
             self.hand_over,
             self.clear_away,
         )
+
+    async def recognize(self, scope: ControlPlaneScope) -> None:
+        """See first that the cluster holds the region which was built, and renew what is due.
+
+        Another cluster behind the same Continent is not built in, and a refused change of something
+        else keeps no certificate from being renewed.
+        """
+        annotations = scope.blueprint.region.metadata.annotations
+        if scope.told.bootstrapped and names.ANNOTATION_FORGET_AUTHORITY not in annotations:
+            scope.blueprint = replace(scope.blueprint, address=scope.told.address)
+            await self.keep_secrets(scope)
 
     async def lay_foundation(self, scope: ControlPlaneScope) -> None:
         """Make the namespace, what guards it, and the load balancer."""
@@ -101,18 +113,26 @@ class ControlPlaneBuilder:
             name = service["metadata"]["name"]
             message = f"the load balancer {name} has no address yet"
             raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
-        scope.blueprint = replace(scope.blueprint, address=address.ip)
-        scope.told = scope.told.model_copy(update={"address": address.ip})
+        if scope.blueprint.address != address.ip:
+            scope.blueprint, scope.secrets = replace(scope.blueprint, address=address.ip), None
+        if (
+            not scope.told.bootstrapped
+        ):  # Else it is told with the credentials that are bound to it.
+            scope.told = scope.told.model_copy(update={"address": address.ip})
 
     async def keep_secrets(self, scope: ControlPlaneScope) -> None:
         """Have every certificate, key and token that the layers above name."""
+        if scope.secrets is not None:
+            return
+        servers = await self._servers(scope)
         secrets = await ensure_secrets(
             scope.blueprint,
             scope.cluster,
             self._pki,
             self._clock,
             authority=scope.told.authority,
-            settled=await self._is_settled(scope),
+            settled=servers is None or _is_rolled_out(servers),
+            mounted=None if servers is None else _mounted(servers),
         )
         scope.secrets = secrets
         scope.blueprint = replace(scope.blueprint, certificates=secrets.nomad_tls_digest)
@@ -121,7 +141,17 @@ class ControlPlaneBuilder:
         )
 
     async def raise_servers(self, scope: ControlPlaneScope) -> None:
-        """Hold until a majority of the Nomad servers is ready."""
+        """Hold until a majority of the Nomad servers is ready.
+
+        Raises `InvalidSpec` for fewer servers than there are: those that go would stay voters.
+        """
+        servers, wanted = await self._servers(scope), scope.blueprint.class_.spec.nomad.servers
+        if servers is not None and servers["spec"]["replicas"] > wanted:
+            message = (
+                f"spec.nomad.servers of the class is {wanted}, the region has "
+                f"{servers['spec']['replicas']}: fewer would lose the quorum, and are not made"
+            )
+            raise InvalidSpec(Reason.INVALID_SPEC, message)
         await self._enforce(scope, SERVERS)
         state = stateful_set_ready(_live(scope, "apps/v1", "StatefulSet", Component.NOMAD))
         needed = state.wanted // 2 + 1
@@ -143,6 +173,9 @@ class ControlPlaneBuilder:
         Done once: the Job is gone when its time to live is over, and is not made again.
         """
         if scope.told.bootstrapped:
+            return
+        if await self._token_works(scope):  # From before, when only the hub has forgotten it.
+            scope.told = scope.told.model_copy(update={"bootstrapped": True})
             return
         await self._enforce(scope, BOOTSTRAP)
         (job,) = [body for ref, body in scope.live.items() if ref.kind == "Job"]
@@ -168,11 +201,13 @@ class ControlPlaneBuilder:
             wanted.data,
             wanted.annotations[names.ANNOTATION_ENDPOINT],
         ):
+            scope.told = scope.told.model_copy(update={"address": scope.blueprint.address})
             return
         try:
             await self._hub.write_secret(wanted)
         except (Unreachable, Refused) as error:
             raise _hub_failed(error) from error
+        scope.told = scope.told.model_copy(update={"address": scope.blueprint.address})
 
     async def clear_away(self, scope: ControlPlaneScope) -> None:
         """Delete what an earlier class or release rendered and this one does not."""
@@ -184,14 +219,12 @@ class ControlPlaneBuilder:
             wanted,
         )
 
-    async def _is_settled(self, scope: ControlPlaneScope) -> bool:
-        """Tell whether all servers run as they were last told to, those that never ran included."""
+    async def _servers(self, scope: ControlPlaneScope) -> Document | None:
         blueprint = scope.blueprint
         name = blueprint.object_name(Component.NOMAD)
-        body = await scope.cluster.read(
+        return await scope.cluster.read(
             ObjectRef("apps/v1", "StatefulSet", blueprint.namespace, name)
         )
-        return body is None or _is_rolled_out(body)
 
     async def _token_works(self, scope: ControlPlaneScope) -> bool:
         nomad = self._nomad.connect(decode(await self._credentials(scope)))
@@ -260,6 +293,12 @@ def _is_rolled_out(stateful_set: Document) -> bool:
     ready, wanted = stateful_set_ready(stateful_set)
     updated = (stateful_set.get("status") or {}).get("updatedReplicas") or 0
     return ready == updated == wanted
+
+
+def _mounted(stateful_set: Document) -> str:
+    """Return the digest of the certificates that the servers were last told to start with."""
+    annotations = stateful_set["spec"]["template"]["metadata"].get("annotations") or {}
+    return str(annotations.get(names.ANNOTATION_CERTIFICATES, ""))
 
 
 def _moment(moment: datetime) -> str:

@@ -162,9 +162,16 @@ class RegionReconciler:
             self._consider_control_plane(member)
         if member.control_plane is not None and member.control_plane.bootstrapped:
             return
-        raise member.build_problem or NotYet(
-            Reason.PROVISIONING, "the control plane is about to be built", retry_after=RECHECK
-        )
+        if member.region.spec.paused:
+            message = "spec.paused is true: the control plane is not built"
+            raise NotYet(Reason.PAUSED, message, retry_after=RECHECK)
+        problem = member.build_problem
+        if isinstance(problem, InvalidSpec):
+            raise InvalidSpec(problem.reason, problem.message)
+        # A cluster that does not answer holds its own lane, and must not hold that of all regions.
+        reason = problem.reason if problem else Reason.PROVISIONING
+        message = problem.message if problem else "the control plane is about to be built"
+        raise NotYet(reason, message, retry_after=RECHECK)
 
     async def connect(self, scope: RegionScope) -> None:
         """Start an actor with the credentials of the Secret; other credentials, another actor."""

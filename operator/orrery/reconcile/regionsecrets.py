@@ -88,15 +88,18 @@ async def ensure_secrets(
     *,
     authority: str,
     settled: bool = True,
+    mounted: str | None = None,
 ) -> SecretsOutcome:
     """Make what is missing, replace what must be, write nothing when all is well.
 
     *authority* is the fingerprint that the Region's status remembers, empty before the first.
     While not *settled*, when servers have yet to take over what they mount, an authority that is
-    being replaced stays at its stage. Raises `InvalidSpec` when the authority is lost.
+    being replaced stays at its stage; so it does while what they *mounted*, a `nomad_tls_digest`,
+    is not what is held. Raises `InvalidSpec` when the authority is lost.
     """
     keeper = _Keeper(blueprint, cluster, pki, datetime.fromtimestamp(clock.now(), UTC))
     await keeper.gather()
+    settled = settled and (mounted is None or mounted == keeper.nomad_tls_digest)
     await keeper.keep_certificates(authority, settled=settled)
     await keeper.keep(SecretName.GOSSIP, "gossip.json", lambda: _gossip(pki.gossip_key()))
     await keeper.keep(SecretName.BOOTSTRAP, "token", pki.token)
@@ -163,12 +166,18 @@ class _Keeper:
         return SecretsOutcome(
             authority=facts.authority.current.fingerprint,
             expires=min(*ends, facts.authority.current.not_after),
-            nomad_tls_digest=digest(self._texts(SecretName.NOMAD)),
+            nomad_tls_digest=self.nomad_tls_digest,
             front_door_tls_digest=digest(self._texts(SecretName.FRONT_DOOR)),
             operator=OperatorCredentials(
                 operator["ca.crt"], operator["tls.crt"], operator["tls.key"]
             ),
         )
+
+    @property
+    def nomad_tls_digest(self) -> str:
+        """Digest of the certificates that the servers are to mount; there may be none yet."""
+        texts = self._texts(SecretName.NOMAD)
+        return digest(texts) if {"tls.crt", "ca.crt"} <= texts.keys() else ""
 
     async def _take(self, step: Step, wanted: Wanted) -> None:
         region = self._blueprint.name

@@ -32,7 +32,9 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The one in C takes milliseconds where the other takes seconds."""
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
-_HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})")
+_HOST: Final = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*\.?"
+)
 
 _OF_CLUSTER: Final = frozenset(
     {
@@ -204,6 +206,8 @@ def _server(text: str, where: str) -> str:
 def _proxy(text: str, where: str) -> str:
     if text and _split(text, where)[0] not in {"https", "http"}:
         raise _invalid(f"{where} must be http:// or https://")
+    if urlsplit(text).username is not None:
+        raise _invalid(f"{where} must not hold a user name or a password")
     return text
 
 

@@ -43,9 +43,7 @@ class SecretName(StrEnum):
     GOSSIP = "gossip"
     """``gossip.json``: configuration of the servers with the key of their gossip."""
     BOOTSTRAP = "bootstrap-token"
-    """``token``: the management token, chosen before the ACL system is set up."""
-    TOKEN = "operator-token"  # noqa: S105 - the name of a Secret
-    """``token``: the token that Orrery works with."""
+    """``token``: the management token, chosen before the ACL system is set up. Orrery uses it."""
 
 
 @dataclass(frozen=True, slots=True)

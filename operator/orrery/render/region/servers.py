@@ -210,11 +210,7 @@ def _stateful_set(blueprint: Blueprint, files: Mapping[str, str]) -> Manifest:
             "template": {
                 "metadata": {
                     "labels": blueprint.labels(Component.NOMAD),
-                    "annotations": {
-                        names.ANNOTATION_CONFIGURATION: _digest(files),
-                        # Nomad reads its certificates again at a SIGHUP only, which nobody sends.
-                        names.ANNOTATION_CERTIFICATES: blueprint.certificates,
-                    },
+                    "annotations": _digests(blueprint, files),
                 },
                 "spec": _pod(blueprint),
             },
@@ -323,6 +319,14 @@ def _claim(blueprint: Blueprint) -> dict[str, Any]:
     if blueprint.continent.spec.storage_class_name:
         spec["storageClassName"] = blueprint.continent.spec.storage_class_name
     return {"metadata": {"name": "data", "labels": blueprint.labels(Component.NOMAD)}, "spec": spec}
+
+
+def _digests(blueprint: Blueprint, files: Mapping[str, str]) -> dict[str, str]:
+    """Describe what pods are started anew for: Nomad reads its certificates at its start only."""
+    digests = {names.ANNOTATION_CONFIGURATION: _digest(files)}
+    if blueprint.certificates:
+        digests[names.ANNOTATION_CERTIFICATES] = blueprint.certificates
+    return digests
 
 
 def _digest(files: Mapping[str, str]) -> str:
