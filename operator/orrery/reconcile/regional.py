@@ -147,7 +147,8 @@ async def write_job(this: Pass) -> None:
             this.repaired = repairs
         case protocol.Settled(index):
             this.view.tried.discard(this.key)
-            this.state = _taken(this.state, assignment, index)
+            if this.job is not None:  # Else it ran to its end, and Nomad has forgotten it.
+                this.state = _taken(this.state, assignment, index)
         case protocol.Foreign(owner):
             message = (
                 f'a job "{this.key.name}" exists in Nomad namespace "{this.namespace}" '
