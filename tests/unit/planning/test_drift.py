@@ -140,6 +140,63 @@ def test_the_description_for_people_is_no_drift() -> None:
     assert differences(JOB, seen) == []
 
 
+@pytest.mark.parametrize(
+    ("wanted", "seen", "expected"),
+    [
+        pytest.param(None, [{"Name": "a"}], ["X[a]: added"], id="objects-where-none-is-wanted"),
+        pytest.param("a", [], ["X: a -> none"], id="a-text-that-became-an-empty-list"),
+        pytest.param([{"MTU": 1}], [{"MTU": 2}], ["X[0].MTU: 1 -> 2"], id="an-object-without-name"),
+        pytest.param(
+            [{"Name": "a", "To": 1}, {"Name": "a", "To": 2}],
+            [{"Name": "a", "To": 9}, {"Name": "a", "To": 2}],
+            ["X[a].To: 1 -> 9"],
+            id="the-first-of-two-with-one-name",
+        ),
+        pytest.param(
+            [{"Name": "a", "To": 1}, {"Name": "a", "To": 2}],
+            [{"Name": "a", "To": 1}],
+            ["X[a#1]: removed"],
+            id="the-second-of-two-with-one-name",
+        ),
+        pytest.param(
+            [{"To": 1}, {"To": 2}], [{"To": 1}], ["X[1]: removed"], id="the-second-without-name"
+        ),
+        pytest.param(
+            {"Env": {"A": "1"}}, {"Env": None}, ["X.Env.A: removed"], id="a-whole-environment"
+        ),
+        pytest.param({"A": 1}, "text", ["X: {'A': 1} -> text"], id="another-kind-of-value"),
+        pytest.param("a", "b" * 60, [f"X: a -> {'b' * 60}"], id="a-text-that-is-quoted-whole"),
+        pytest.param("a", "b" * 61, [f"X: a -> {'b' * 60}..."], id="a-text-that-is-cut"),
+    ],
+)
+def test_a_difference_has_its_path_and_both_values(
+    wanted: object, seen: object, expected: list[str]
+) -> None:
+    assert differences({"X": wanted}, {"X": seen}) == expected
+
+
+def test_differences_are_sorted_by_their_paths() -> None:
+    wanted = dict.fromkeys("dbca", 1)
+
+    assert differences(wanted, {}) == [f"{field}: 1 -> none" for field in "abcd"]
+
+
+@pytest.mark.parametrize("key", ["Name", "Label", "DestPath", "Attribute", "LTarget", "Value"])
+def test_the_order_of_objects_with_names_is_no_drift(key: str) -> None:
+    objects = [{key: "a", "To": 1}, {key: "b", "To": 2}]
+
+    assert differences({"X": objects}, {"X": objects[::-1]}) == []
+
+
+EMPTY: st.SearchStrategy[Any] = st.sampled_from([None, "", 0, False, [], {}])
+
+
+@given(wanted=EMPTY, seen=EMPTY)
+def test_one_kind_of_nothing_does_not_differ_from_another(wanted: object, seen: object) -> None:
+    assert differences({"X": wanted}, {"X": seen}) == []
+    assert differences({"X": wanted}, {}) == []
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (

@@ -140,6 +140,51 @@ def test_next_write(step: object, expected: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("memory", "repairs"),
+    [
+        pytest.param(Memory("new", 1), ("the job was purged",), id="as-we-left-it"),
+        pytest.param(Memory("new", 0), (), id="never-known-to-have-arrived"),
+        pytest.param(Memory("old", 5), (), id="another-spec"),
+        pytest.param(Memory(), (), id="never-there"),
+    ],
+)
+def test_a_purge_by_somebody_else_is_told(memory: Memory, repairs: tuple[str, ...]) -> None:
+    assert decide(None, memory=memory) == Register(0, repairs)
+
+
+def test_a_job_that_ran_to_its_end_is_still_brought_to_what_is_wanted_while_it_is_there() -> None:
+    left = Memory("new", 11)
+
+    step = decide(a_job(index=14), differences=("x",), memory=left, finished=True)
+
+    assert step == Register(14, ("x",))
+
+
+def test_a_job_that_differs_though_nobody_wrote_is_brought_to_what_is_wanted_in_silence() -> None:
+    assert decide(a_job(), differences=("x",), memory=Memory("new", 11)) == Register(11)
+
+
+def test_a_job_that_was_reverted_and_is_stopped_is_started() -> None:
+    stopped = a_job(version=2, index=20, stop=True)
+
+    step = decide(stopped, submitted_digest="old", failed=a_failure(1), memory=Memory("new", 15))
+
+    assert step == Register(20, ("Stop: false -> true",))
+
+
+def test_a_failure_of_the_version_that_is_there_is_no_revert() -> None:
+    failed = a_failure(2, asked_again=False)
+
+    step = decide(a_job(version=2, index=20), differences=("x",), failed=failed)
+
+    assert step == Register(20)
+
+
+def test_a_foreign_stamp_with_gaps_is_described_as_far_as_it_goes() -> None:
+    assert decide(a_job(orrery_install="other")) == Foreign("of ?/? in installation 'other'")
+
+
+@pytest.mark.parametrize(
     ("job", "running", "expected"),
     [
         pytest.param(None, 0, Gone(), id="absent"),
@@ -166,6 +211,22 @@ def test_next_removal(job: Job | None, running: int, expected: object) -> None:
 )
 def test_needs_no_call(memory: Memory, as_seen: Seen | None, expected: bool) -> None:  # noqa: FBT001 - a table
     assert needs_no_call("new", memory, as_seen) is expected
+
+
+@pytest.mark.parametrize(
+    ("memory", "as_seen", "expected"),
+    [
+        pytest.param(Memory("new", 11), None, True, id="forgotten-by-nomad"),
+        pytest.param(Memory("old", 11), None, False, id="another-spec"),
+        pytest.param(Memory("new", 11), seen(index=12), False, id="somebody-wrote"),
+    ],
+)
+def test_a_job_that_ran_to_its_end_may_be_gone(
+    memory: Memory,
+    as_seen: Seen | None,
+    expected: bool,  # noqa: FBT001 - a table
+) -> None:
+    assert needs_no_call("new", memory, as_seen, finished=True) is expected
 
 
 @dataclass(slots=True)

@@ -47,6 +47,28 @@ def test_an_override_changes_its_region_only() -> None:
     assert source(regions["was"], "scaling.count") == "override big"
 
 
+def test_an_override_that_leaves_the_count_open_keeps_it() -> None:
+    fra = split_spec(
+        scaling={"count": 3},
+        overrides=[
+            {"name": "new", "regions": ["fra"], "scaling": {}, "docker": {"image": "demo:2"}}
+        ],
+    )["fra"]
+
+    assert (fra.count, fra.image) == (3, "demo:2")
+    assert source(fra, "scaling.count") == "spec"
+
+
+def test_regions_with_the_same_overrides_share_one_value() -> None:
+    par = RegionCandidate("par", "eu", {"size": "big"})
+    big = {"name": "big", "regions": ["par", "was"], "scaling": {"count": 10}}
+
+    regions = split_spec(regions=(FRA, par, WAS), overrides=[big])
+
+    assert regions["par"] is regions["was"]
+    assert regions["fra"] is not regions["par"]
+
+
 def test_a_selector_override_applies_where_the_labels_match() -> None:
     regions = split_spec(
         overrides=[
@@ -114,6 +136,23 @@ def test_an_override_of_a_region_that_is_not_placed_names_field_value_and_choice
     )
 
 
+def test_the_regions_that_an_override_could_name_are_listed_by_name() -> None:
+    regions = tuple(RegionCandidate(name, "eu") for name in "gfedcba")
+
+    with pytest.raises(InvalidSpec, match=r"selected: a, b, c, d, e, f, g$"):
+        split_spec(
+            regions=regions,
+            overrides=[{"name": "far", "regions": ["tyo"], "scaling": {"count": 2}}],
+        )
+
+
+def test_an_override_is_refused_where_nothing_is_placed() -> None:
+    with pytest.raises(InvalidSpec, match=r"selected: none$"):
+        split_spec(
+            regions=(), overrides=[{"name": "far", "regions": ["tyo"], "scaling": {"count": 2}}]
+        )
+
+
 def test_an_override_of_a_region_that_is_placed_but_not_available_does_not_stop_the_others() -> (
     None
 ):
@@ -127,11 +166,22 @@ def test_an_override_of_a_region_that_is_placed_but_not_available_does_not_stop_
 
 
 def test_memory_that_contradicts_itself_after_overrides_is_refused() -> None:
-    with pytest.raises(InvalidSpec, match="memoryMaxMB: 512 is less than memoryMB 1024"):
+    with pytest.raises(InvalidSpec) as caught:
         split_spec(
             resources={"memoryMB": 256, "memoryMaxMB": 512},
             overrides=[{"name": "big", "regions": ["was"], "resources": {"memoryMB": 1024}}],
         )
+
+    assert caught.value.reason == "InvalidSpec"
+    assert caught.value.message == (
+        'spec.resources.memoryMaxMB: 512 is less than memoryMB 1024 in region "was"'
+    )
+
+
+def test_an_instance_may_reach_just_the_memory_that_is_reserved() -> None:
+    fra = split_spec(resources={"memoryMB": 512, "memoryMaxMB": 512})["fra"]
+
+    assert (fra.memory_mb, fra.memory_max_mb) == (512, 512)
 
 
 def test_explain_shows_value_and_source_of_every_field_and_no_secret() -> None:
