@@ -17,6 +17,7 @@ from orrery.ports.hub import Hub, HubEvent, Lease, LeaseStore, Secret
 from orrery.ports.nomad import (
     AgentFacts,
     Allocation,
+    AutopilotHealth,
     Credentials,
     EventBatch,
     Job,
@@ -29,6 +30,7 @@ from orrery.ports.nomad import (
     PlanResult,
     RegionEvent,
     RegionNomad,
+    ServerHealth,
     Submission,
     Variable,
 )
@@ -38,6 +40,7 @@ from orrery.ports.values import Document, Key, Kind
 __all__ = [
     "AgentFacts",
     "Allocation",
+    "AutopilotHealth",
     "Certificate",
     "Clock",
     "ClusterAccess",
@@ -67,6 +70,7 @@ __all__ = [
     "RegionNomad",
     "Right",
     "Secret",
+    "ServerHealth",
     "Submission",
     "Usage",
     "Variable",

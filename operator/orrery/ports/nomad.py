@@ -155,6 +155,31 @@ class AgentFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerHealth:
+    """One Nomad server, as the leader's autopilot sees it."""
+
+    name: str
+    """With Nomad's region at its end, for example ``fra-nomad-0.fra``."""
+    leader: bool
+    voter: bool
+    healthy: bool
+    stable_since: str
+    """When *healthy* last changed, by the clock of the leader, as in RFC 3339."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutopilotHealth:
+    """The Nomad servers, as the leader's autopilot sees them."""
+
+    healthy: bool
+    """Whether every server is."""
+    failure_tolerance: int
+    """Servers that may still be lost before the quorum is."""
+    servers: Sequence[ServerHealth]
+    """By name."""
+
+
+@dataclass(frozen=True, slots=True)
 class RegionEvent:
     """One line item of a region's event stream: something about one job, or about a node.
 
@@ -192,6 +217,9 @@ class RegionNomad(Protocol):
 
     async def agent(self) -> AgentFacts:
         """Read version and name of the server that answers; `Refused` when it is not supported."""
+
+    async def autopilot(self) -> AutopilotHealth:
+        """Ask the leader how all servers are. The token needs ``operator:read``."""
 
     async def list_jobs(self) -> JobList:
         """List the jobs of all namespaces that the token may see, with their Meta."""

@@ -42,6 +42,7 @@ _ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     },
     "/v1/namespaces": {"GET": tenancy.list_namespaces},
     "/v1/nodes": {"GET": cluster.list_nodes},
+    "/v1/operator/autopilot/health": {"GET": cluster.autopilot},
     "/v1/regions": {"GET": cluster.regions},
     "/v1/service/:name": {"GET": cluster.read_service},
     "/v1/services": {"GET": cluster.list_services},

@@ -19,6 +19,7 @@ from orrery.nomad_version import check_version
 from orrery.ports import (
     AgentFacts,
     Allocation,
+    AutopilotHealth,
     Credentials,
     Document,
     EventBatch,
@@ -30,6 +31,7 @@ from orrery.ports import (
     PlanResult,
     RegionEvent,
     RegionNomad,
+    ServerHealth,
     Submission,
     Variable,
 )
@@ -48,6 +50,19 @@ class MemoryNomad:
         self.lose_replies = 0
         """Writes that will be applied while their reply is lost."""
         self.version = "2.0.6"
+        self.servers = AutopilotHealth(
+            healthy=True,
+            failure_tolerance=0,
+            servers=(
+                ServerHealth(
+                    name=f"server-1.{name}",
+                    leader=True,
+                    voter=True,
+                    healthy=True,
+                    stable_since="2026-01-01T00:00:00Z",
+                ),
+            ),
+        )
         self.writes: Counter[str] = Counter()
         self.reads: Counter[str] = Counter()
         self.namespaces = {"default"}
@@ -124,6 +139,11 @@ class MemoryNomad:
         await self._read("agent")
         check_version(self.version)
         return AgentFacts(self.version, self.name)
+
+    async def autopilot(self) -> AutopilotHealth:
+        """Say how the servers are."""
+        await self._read("autopilot")
+        return self.servers
 
     async def list_jobs(self) -> JobList:
         """List all jobs."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import orjson
@@ -28,6 +29,7 @@ from orrery.nomad_version import check_version
 from orrery.ports import (
     AgentFacts,
     Allocation,
+    AutopilotHealth,
     Credentials,
     Document,
     EventBatch,
@@ -124,6 +126,15 @@ class NomadClient:
         facts = await self._read(call, collection("/v1/agent/self"), translate.agent)
         check_version(facts.version)
         return facts
+
+    async def autopilot(self) -> AutopilotHealth:
+        """Ask the leader how all servers are. The token needs ``operator:read``."""
+        call = Call("judge its servers")
+        # Nomad answers so while a server is not well; the body is the same.
+        unwell = HTTPStatus.TOO_MANY_REQUESTS
+        target = collection("/v1/operator/autopilot/health")
+        reply = await self._reply(call, "GET", target, accept=unwell)
+        return await self._decode(call, reply, translate.autopilot)
 
     async def list_jobs(self) -> JobList:
         """List the jobs of all namespaces that the token may see, with their Meta.
@@ -333,6 +344,7 @@ class NomadClient:
         *,
         body: Document | None = None,
         missing: bool = False,
+        accept: HTTPStatus | None = None,
         deadline: float | None = None,
         max_bytes: int | None = None,
     ) -> Reply:
@@ -347,7 +359,7 @@ class NomadClient:
             )
         except TransportFailure as failure:
             raise failed(call, self._endpoint, failure) from failure
-        if missing and is_missing(reply):
+        if reply.status == accept or (missing and is_missing(reply)):
             return reply
         error = judge(call, self._endpoint, reply, token=self._token)
         if error:

@@ -12,6 +12,7 @@ from orrery.adapters.nomad.replies import one_line
 from orrery.ports import (
     AgentFacts,
     Allocation,
+    AutopilotHealth,
     EventBatch,
     Job,
     JobDeployment,
@@ -20,6 +21,7 @@ from orrery.ports import (
     PlacementFailure,
     PlanResult,
     RegionEvent,
+    ServerHealth,
     Submission,
     Variable,
 )
@@ -162,6 +164,25 @@ def agent(document: dict[str, Any]) -> AgentFacts:
         + (f"-{suffix}" if suffix else "")
         + (f"+{metadata}" if metadata else ""),
         region=_text(document["config"]["Region"]),
+    )
+
+
+def autopilot(document: dict[str, Any]) -> AutopilotHealth:
+    """Read how the servers are, by name."""
+    servers = [
+        ServerHealth(
+            name=_text(server["Name"]),
+            leader=server["Leader"] is True,
+            voter=server["Voter"] is True,
+            healthy=server["Healthy"] is True,
+            stable_since=_text(server["StableSince"]),
+        )
+        for server in document["Servers"]
+    ]
+    return AutopilotHealth(
+        healthy=document["Healthy"] is True,
+        failure_tolerance=int(document["FailureTolerance"]),
+        servers=sorted(servers, key=lambda server: server.name),
     )
 
 
