@@ -130,6 +130,7 @@ class World:
 
     def make_controller(self) -> Controller:
         """Make the controller of a new process of the operator."""
+        self.telemetry = Telemetry()
         nomads = {
             self._addresses[name]: self.sees(name, nomad) for name, nomad in self.regions.items()
         }
@@ -140,7 +141,7 @@ class World:
             pki=CryptographyPki(),
             clock=self.clock,
             config=self.config,
-            telemetry=Telemetry(),
+            telemetry=self.telemetry,
             random=Random(7),
         )
         self.hub.observer = controller.observe

@@ -35,6 +35,7 @@ from orrery.reconcile.fleet import Fleet, Member
 from orrery.reconcile.inventory import Inventory
 from orrery.reconcile.loop import guarded
 from orrery.reconcile.manifests import AppliedMemory
+from orrery.reconcile.metered import metered_cluster
 from orrery.reconcile.report import BUG, StatusWriter, timestamp
 from orrery.render.region import Blueprint
 from orrery.telemetry import Telemetry
@@ -176,7 +177,9 @@ class Continents:
             return
         if host.cluster is None or access != host.access:
             await self._disconnect(host)
-            host.cluster, host.access = self._clusters.connect(access), access
+            cluster, name = self._clusters.connect(access), continent.metadata.name
+            host.cluster = metered_cluster(cluster, name, telemetry=self._telemetry)
+            host.access = access
         host.version = await host.cluster.version()
         host.last_seen = self._clock.now()
         missing = await host.cluster.missing_rights(RIGHTS)

@@ -238,6 +238,8 @@ class Controller:
         member = self._fleet.member(region)
         if member is not None:
             self._telemetry.region(region, reachable=member.is_open)
+            if (expire := member.certificates_expire) is not None:
+                self._telemetry.certificates(region, expire=expire)
         self.machines_changed(region)
         keys = set(self._fleet.unsettled(region))
         if member is None or not member.is_open or region in self._heard:

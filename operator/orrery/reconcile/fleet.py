@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from orrery import names
 from orrery.api.conditions import Reason
@@ -75,6 +76,12 @@ class Member:
         else:
             self.held_stops.add(key)
         return allowed
+
+    @property
+    def certificates_expire(self) -> float | None:
+        """Wall-clock time at which the first certificate of a Managed region expires."""
+        expires = self.control_plane.expires if self.control_plane else None
+        return None if expires is None else datetime.fromisoformat(expires).timestamp()
 
     @property
     def is_open(self) -> bool:
