@@ -5,16 +5,18 @@ folders and addresses are those of the test.
 """
 
 import asyncio
+import json
+import os
 import signal
 import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from tests.integration.joins import JOINS_WITHIN, Fra
 from tests.integration.test_region_servers import (
     BLUEPRINT,
     NETWORK,
@@ -27,23 +29,18 @@ from tests.integration.test_region_servers import (
     Server,
     service_address,
 )
-from tests.lab.joining import RunningMachine
 from tests.lab.polling import until_blocking
 from tests.lab.rest import Rest
 from tests.lab.services import ServiceProxy
-from tests.lab.verbs import Said, orrery
 
 from orrery import names
 from orrery.adapters.nomad.introduction import introduce
 from orrery.adapters.pki import CryptographyPki
 from orrery.api.base import API_VERSION
 from orrery.ports import Credentials, Document
-from orrery.render.bundle import CERTIFICATE, KEY, TOKEN
+from orrery.render.bundle import CERTIFICATE, KEY, LEEWAY, TOKEN
 
 HOME: Final = f"orrery-{REGION}"
-JOINS_WITHIN: Final = 60.0
-STAYS_OUT: Final = "Permission denied"
-"""What a machine is told that the servers do not let in."""
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -61,87 +58,16 @@ def ours(kind: str, name: str, spec: dict[str, Any]) -> Document:
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
-@dataclass
-class Fra:
-    """The region's servers, the hub that knows it, and the machines that join it."""
-
-    region: Region
-    rest: Rest
-    kubeconfig: Path
-    binary: Path
-    folder: Path
-    machines: list[RunningMachine] = field(default_factory=list)
-
-    @property
-    def credentials(self) -> Credentials:
-        folder = self.region.secrets.folder / "operator-tls"
-        texts = {name: (folder / name).read_text() for name in ("ca.crt", "tls.crt", "tls.key")}
-        endpoint = f"https://{BLUEPRINT.address}:4646"
-        token = self.region.token
-        return Credentials(endpoint, token, texts["ca.crt"], texts["tls.crt"], texts["tls.key"])
-
-    def orrery(self, *words: str) -> Said:
-        return asyncio.run(orrery(*words, kubeconfig=self.kubeconfig))
-
-    def bundle(self, name: str, *words: str) -> tuple[Path, str]:
-        """Make a bundle; return its file and the command that installs it."""
-        file = self.folder / f"{name}.tar"
-        given = ("-o", str(file), "--force", "--print-command", *words)
-        said = self.orrery("region", "bundle", REGION, *given)
-        assert said.code == 0, said.error
-        return file, said.out
-
-    def machine(self, name: str, number: int) -> RunningMachine:
-        """Make a machine with an address of its own, and the driver for plain processes."""
-        address = f"{NETWORK}.{number}"
-        own = {
-            "bind_addr": address,
-            "advertise": {"http": address, "rpc": address},
-            "client": {"network_interface": "lo"},
-            "plugin": [{"raw_exec": [{"config": [{"enabled": True}]}]}],
-        }
-        machine = RunningMachine(self.folder / name, self.binary, own)
-        self.machines.append(machine)
-        return machine
-
-    def joined(self, name: str, number: int, *words: str) -> RunningMachine:
-        """Have a machine join by a bundle of its own, and wait until it is ready."""
-        file, command = self.bundle(name, "--machine", name, *words)
-        machine = self.machine(name, number)
-        done = machine.install(command, file.parent)
-        assert done.returncode == 0, done.stderr
-        machine.start()
-        self.until_ready(name, machine)
-        return machine
-
-    def nodes(self) -> dict[str, dict[str, Any]]:
-        """Read the machines that the region knows, by name."""
-        status, found = self.region.servers[0].call("/v1/nodes", token=self.region.token)
-        assert status == 200
-        return {node["Name"]: node for node in found}
-
-    def until_ready(self, name: str, machine: RunningMachine) -> None:
-        def is_ready() -> bool:
-            assert machine.is_up, machine.log.read_text()[-3000:]
-            return bool(self.nodes().get(name, {}).get("Status") == "ready")
-
-        until_blocking(is_ready, seconds=JOINS_WITHIN, told=lambda: machine.log.read_text()[-3000:])
-
-    def until_refused(self, machine: RunningMachine) -> None:
-        def is_refused() -> bool:
-            return STAYS_OUT in machine.log.read_text()
-
-        until_blocking(is_refused, seconds=JOINS_WITHIN, told=machine.log.read_text)
-
-    def token(self, machine: str, lifetime: timedelta) -> tuple[str, datetime]:
-        found = asyncio.run(introduce(self.credentials, machine=machine, lifetime=lifetime))
-        return found.token, found.expires
-
-    def expired_token(self, machine: str) -> str:
-        """Get a token, and wait until it counts no longer."""
-        token, expires = self.token(machine, timedelta(seconds=1))
-        until_blocking(lambda: datetime.now(UTC) > expires + timedelta(seconds=1))
-        return token
+def credentials_of(region: Region) -> Credentials:
+    folder = region.secrets.folder / "operator-tls"
+    texts = {name: (folder / name).read_text() for name in ("ca.crt", "tls.crt", "tls.key")}
+    return Credentials(
+        f"https://{BLUEPRINT.address}:4646",
+        region.token,
+        texts["ca.crt"],
+        texts["tls.crt"],
+        texts["tls.key"],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -176,12 +102,13 @@ def fra(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Fra]:
     folder = tmp_path_factory.mktemp("machines")
-    fra = Fra(region, rest, kubeconfig, nomad_binary, folder)
+    found = credentials_of(region)
+    early = asyncio.run(introduce(found, machine="", lifetime=timedelta(seconds=1)))
+    fra = Fra(region, rest, kubeconfig, nomad_binary, folder, early)
     pair = region.secrets.authority
     described = CryptographyPki().inspect(pair)
     assert described
     ca = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": pair.certificate}
-    found = fra.credentials
     shown = {"token": found.token, "ca.crt": found.ca, "tls.crt": found.certificate}
     shown["tls.key"] = found.key
     endpoint = {names.ANNOTATION_ENDPOINT: found.endpoint}
@@ -259,35 +186,27 @@ def test_a_token_lets_no_machine_of_another_name_in(fra: Fra) -> None:
     assert not {"other", "somebody"} & fra.nodes().keys()
 
 
-def test_an_expired_token_lets_nobody_in_and_harms_no_machine_that_has_joined(fra: Fra) -> None:
-    machine = fra.joined("node2", 104)
-    before = fra.nodes()["node2"]["ID"]
-    late = fra.machine("late", 105)
-    late.install(fra.bundle("late", "--machine", "late")[1], fra.folder)
-    (machine.root / TOKEN).write_text(fra.expired_token("node2"))
-    (late.root / TOKEN).write_text(fra.expired_token("late"))
-
-    machine.restart()
-    late.start()
-
-    fra.until_refused(late)
-    fra.until_ready("node2", machine)
-    assert "late" not in fra.nodes()
-    assert fra.nodes()["node2"]["ID"] == before
-
-
-def test_a_machine_takes_over_a_new_bundle_and_goes_on_as_it_was(fra: Fra) -> None:
+def test_a_new_bundle_is_taken_over_while_what_runs_goes_on(fra: Fra) -> None:
     machine = fra.joined("node3", 106)
     before = fra.nodes()["node3"]["ID"]
     held = (machine.root / CERTIFICATE).read_text()
+    with fra.running("sleeper", on="node3") as allocation:
+        file, command = fra.bundle("node3", "--machine", "node3")
+        assert machine.install(command, file.parent).returncode == 0
+        told = machine.log.stat().st_size
+        machine.restart()
 
-    file, command = fra.bundle("node3", "--machine", "node3")
-    assert machine.install(command, file.parent).returncode == 0
-    machine.restart()
+        def has_joined_again() -> bool:
+            return "node registration complete" in machine.log.read_text()[told:]
 
-    fra.until_ready("node3", machine)
+        until_blocking(has_joined_again, seconds=JOINS_WITHIN, told=machine.log.read_text)
+        fra.until_ready("node3", machine)
+        now = fra.allocation("sleeper")
+
     assert (machine.root / CERTIFICATE).read_text() != held
     assert fra.nodes()["node3"]["ID"] == before
+    assert (now["ID"], now["ClientStatus"]) == (allocation["ID"], "running")
+    assert now["TaskStates"] == allocation["TaskStates"]
 
 
 def test_a_machine_that_is_interrupted_leaves_in_order(fra: Fra) -> None:
@@ -332,3 +251,58 @@ def test_a_file_that_exists_is_not_written_over(fra: Fra) -> None:
     assert "exists: choose another name, or add --force" in said.error
     assert file.read_bytes() == before
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_expired_token_lets_nobody_in_and_harms_no_machine_that_has_joined(fra: Fra) -> None:
+    machine, late = fra.joined("node2", 104), fra.machine("late", 105)
+    before = fra.nodes()["node2"]["ID"]
+    late.install(fra.bundle("late", "--machine", "late")[1], fra.folder)
+    end = fra.early.expires + LEEWAY + timedelta(seconds=1)
+    until_blocking(lambda: datetime.now(UTC) > end, seconds=2 * LEEWAY.total_seconds())
+    for one in (machine, late):
+        (one.root / TOKEN).write_text(fra.early.token)
+
+    machine.restart()
+    late.start()
+
+    fra.until_refused(late)
+    fra.until_ready("node2", machine)
+    assert "late" not in fra.nodes()
+    assert fra.nodes()["node2"]["ID"] == before
+
+
+def test_a_machine_whose_node_was_deleted_comes_back_by_itself(fra: Fra) -> None:
+    """Why to delete a node shuts nobody out, as the page on joining machines says."""
+    machine = fra.joined("node6", 109)
+    node = fra.nodes()["node6"]["ID"]
+    machine.stop()
+    (machine.root / TOKEN).unlink()
+    fra.nomad("operator", "api", "-X", "POST", f"/v1/node/{node}/purge")
+    assert "node6" not in fra.nodes()
+
+    machine.start()
+
+    fra.until_ready("node6", machine)
+
+
+def test_a_machine_comes_back_when_the_servers_lost_the_key_of_its_identity(fra: Fra) -> None:
+    """As after a restore. A token that is left over would keep it out, so it is not left over."""
+    machine = fra.joined("node7", 110)
+    before = fra.nodes()["node7"]["ID"]
+    machine.stop()
+    lost = json.loads(fra.nomad("operator", "api", "/v1/operator/keyring/keys"))
+    fra.nomad("operator", "root", "keyring", "rotate", "-now")
+    for key in lost:
+        fra.nomad("operator", "root", "keyring", "remove", "-force", key["KeyID"])
+    old = (datetime.now(UTC) - timedelta(hours=1)).timestamp()
+    os.utime(machine.root / TOKEN, (old, old))
+    told = machine.log.stat().st_size
+
+    machine.start()
+
+    def is_back() -> bool:
+        return "node registration complete" in machine.log.read_text()[told:]
+
+    until_blocking(is_back, seconds=JOINS_WITHIN, told=machine.log.read_text)
+    assert not (machine.root / TOKEN).exists()
+    assert fra.nodes()["node7"]["ID"] == before

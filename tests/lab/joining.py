@@ -70,19 +70,24 @@ class UnpackedMachine:
             file = self.root / path
             text = file.read_text()
             for root in ROOTS:
-                text = re.sub(rf'(["=]){root}', rf"\g<1>{self.root}{root}", text)
+                text = re.sub(rf'(["= ]){root}', rf"\g<1>{self.root}{root}", text)
             file.write_text(text)
         (self.root / NOMAD_FOLDER / "own.json").write_bytes(orjson.dumps(self.own))
+
+    def lines(self, directive: str) -> list[list[str]]:
+        """Return the commands that the unit has for *directive*."""
+        unit = (self.root / NOMAD_UNIT).read_text().splitlines()
+        found = [line.removeprefix(f"{directive}=") for line in unit]
+        return [
+            shlex.split(command.removeprefix("-"))
+            for line, command in zip(unit, found, strict=True)
+            if line != command
+        ]
 
     @property
     def command(self) -> list[str]:
         """What the unit starts."""
-        (line,) = (
-            line
-            for line in (self.root / NOMAD_UNIT).read_text().splitlines()
-            if line.startswith("ExecStart=")
-        )
-        program, *arguments = shlex.split(line.removeprefix("ExecStart="))
+        ((program, *arguments),) = self.lines("ExecStart")
         assert program == "nomad"
         return [str(self.binary), *arguments]
 
@@ -102,6 +107,8 @@ class RunningMachine(UnpackedMachine):
         return self.root / "nomad.log"
 
     def start(self) -> None:
+        for command in self.lines("ExecStartPre"):
+            subprocess.run(command, check=True, timeout=10)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command,

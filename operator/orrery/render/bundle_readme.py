@@ -51,8 +51,13 @@ Before {certificate_expires} make another bundle, with the same names, and insta
 step 2. What runs goes on running. The machine stays who it is: the token counts only for a machine
 that the region does not know. Without a renewal its servers turn it away from that day on.
 
-A machine that was away for so long that the region forgot it (a day, unless configured otherwise)
-needs a bundle whose token is fresh, too.
+A machine that was away for long, by default a day, may have been forgotten by its region. Should it
+not come back by itself, make another bundle, install it, and before the last line of step 2 do
+
+  systemctl stop orrery-nomad
+  find /var/lib/orrery/nomad/client -mindepth 1 ! -name intro_token.jwt -delete
+
+It then joins as a new machine; restart it first if something may still run there.
 
 End
 ---

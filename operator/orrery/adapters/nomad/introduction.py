@@ -15,6 +15,7 @@ from orrery.adapters.nomad.transport import Transport
 from orrery.ports import Credentials
 
 _PATH: Final = "/v1/acl/identity/client-introduction-token"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CALL: Final = Call("introduce a machine")
 """Nomad keeps nothing of it: the token is signed and handed out, so the call writes nothing."""
 
@@ -70,6 +71,6 @@ async def introduce(
 def _introduction(document: Any) -> Introduction:
     """Read the answer; the token itself says when it expires."""
     token = document["JWT"]
-    claims = token.split(".")[1]
-    expires = orjson.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]
-    return Introduction(token, datetime.fromtimestamp(expires, UTC))
+    _, claims, _ = token.split(".")
+    seconds = orjson.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]
+    return Introduction(token, _EPOCH + timedelta(seconds=seconds))
