@@ -3,7 +3,6 @@
 import io
 import subprocess
 import tarfile
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -15,10 +14,13 @@ from click.testing import CliRunner
 from tests.unit.render.test_bundle import JOIN, MADE
 
 from orrery.adapters.pki import CryptographyPki
+from orrery.api.base import nanoseconds
 from orrery.cli import main
+from orrery.cli.bundle import TOKEN_LONGEST
 from orrery.cli.bundlefile import check_free, pack, save
 from orrery.render.bundle import FOLDERS, KEY, TOKEN, Join, render_bundle
 from orrery.render.bundle_command import render_command
+from orrery.render.region.servers import INTRODUCTION_LONGEST
 
 
 def authority(name: str) -> tuple[str, str]:
@@ -35,8 +37,8 @@ def a_join() -> Join:
     return replace(JOIN, authority=first + authority("former")[0], pin=pin)
 
 
-def installed(tmp_path: Path, packed: bytes, command: str) -> bool:
-    """Run *command* where systemd is a program that does nothing; tell whether it unpacked."""
+def installed(tmp_path: Path, packed: bytes, command: str) -> tuple[bool, str]:
+    """Run *command* where systemd does nothing; tell whether it unpacked, and what it said."""
     (tmp_path / "node1.tar").write_bytes(packed)
     tools, root = tmp_path / "tools", tmp_path / "root"
     for folder in (tools, root):
@@ -48,11 +50,12 @@ def installed(tmp_path: Path, packed: bytes, command: str) -> bool:
         cwd=tmp_path,
         env={"PATH": f"{tools}:/usr/bin:/bin"},
         capture_output=True,
+        text=True,
         check=False,
     )
     unpacked = (root / KEY).exists()
     assert unpacked == (done.returncode == 0)
-    return unpacked
+    return unpacked, done.stderr
 
 
 def test_the_tar_has_what_is_rendered_as_roots_with_its_modes() -> None:
@@ -81,26 +84,26 @@ def test_the_command_installs_what_was_made(tmp_path: Path) -> None:
 
     command = render_command("node1.tar", digest=sha256(packed).hexdigest(), pin=join.pin)
 
-    assert installed(tmp_path, packed, command)
+    assert installed(tmp_path, packed, command) == (True, "")
 
 
 @pytest.mark.parametrize(
-    "swap",
+    ("added", "turned", "words"),
     [
-        pytest.param(lambda packed, pin: (packed + b"\0", pin), id="another-file"),
-        pytest.param(lambda packed, pin: (packed, pin[::-1]), id="another-authority"),
+        pytest.param(b"\0", 1, "node1.tar is not the bundle that was made\n", id="another-file"),
+        pytest.param(b"", -1, "node1.tar trusts another authority\n", id="another-authority"),
     ],
 )
 def test_the_command_refuses_what_is_not_the_same(
-    tmp_path: Path, swap: Callable[[bytes, str], tuple[bytes, str]]
+    tmp_path: Path, added: bytes, turned: int, words: str
 ) -> None:
     join = a_join()
     packed = pack(render_bundle(join), MADE)
-    arrived, pin = swap(packed, join.pin)
+    digest = sha256(packed).hexdigest()
 
-    command = render_command("node1.tar", digest=sha256(packed).hexdigest(), pin=pin)
+    command = render_command("node1.tar", digest=digest, pin=join.pin[::turned])
 
-    assert not installed(tmp_path, arrived, command)
+    assert installed(tmp_path, packed + added, command) == (False, words)
 
 
 def test_a_name_with_spaces_is_one_word_of_the_command() -> None:
@@ -164,3 +167,8 @@ def test_an_option_that_is_not_allowed_is_explained(option: str, given: str, all
 
     assert said.exit_code == 2
     assert f'{option}: "{given}" is not allowed, {allowed}' in " ".join(said.output.split())
+
+
+def test_a_token_may_be_asked_for_as_long_as_servers_let_one_count() -> None:
+    """Nomad would cut what is asked for beyond, without a word to whoever asks."""
+    assert timedelta(microseconds=nanoseconds(INTRODUCTION_LONGEST) // 1000) == TOKEN_LONGEST
