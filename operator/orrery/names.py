@@ -109,3 +109,8 @@ def operator_host(region: str) -> str:
 def front_door_host(region: str) -> str:
     """Name a region's front door in certificates: no name that Nomad takes for an agent's."""
     return f"front-door.{region}.orrery"
+
+
+def machine_host(region: str, machine: str) -> str:
+    """Name one machine of a region in its certificate: no name that Nomad takes for an agent's."""
+    return f"{machine}.machine.{region}.orrery"

@@ -16,13 +16,14 @@ import pytest
 import pytest_asyncio
 from tests.builders import a_deployment
 from tests.faults.process import OperatorProcess, start_operator
+from tests.lab.joining import UnpackedMachine
 from tests.lab.node.cluster import Continent, a_continent, require_node
 from tests.lab.node.images import NOMAD_IMAGE, envoy_image, nomad_image
 from tests.lab.node.machines import a_machine
 from tests.lab.polling import until
+from tests.lab.verbs import orrery
 
 from orrery import names
-from orrery.adapters.pki import KeyPair, Usage, issue, write_file
 from orrery.api.base import API_VERSION
 from orrery.playground.hub import crd_folder, install_crds
 from orrery.ports import Document
@@ -160,37 +161,23 @@ async def test_the_front_door_takes_no_caller_without_a_certificate(europe: Euro
 async def test_a_machine_joins_through_the_front_door_and_runs_a_deployment(
     europe: Europe, tmp_path: Path, nomad_binary: Path
 ) -> None:
-    authority = await europe.secret("ca")
-    signer = KeyPair(authority["tls.crt"].decode(), authority["tls.key"].decode())
-    pair = issue(signer, "machine", hosts=[names.client_host(REGION)], usages=list(Usage))
-    for name, text in (
-        ("ca.pem", authority["ca.crt"].decode()),
-        ("client.pem", pair.certificate),
-        ("client-key.pem", pair.key),
-    ):
-        write_file(tmp_path / name, text)
+    bundle = tmp_path / "bundle.tar"
+    given = ("--machine", "node1", "--data-center", "fra1", "-o", str(bundle))
+    said = await orrery("region", "bundle", REGION, *given, kubeconfig=europe.continent.kubeconfig)
+    assert said.code == 0, said.error
     async with a_machine(europe.continent.room, europe.continent.network) as machine:
         own = str(machine.address)
-        configuration = {
-            "region": REGION,
-            "datacenter": "fra1",
-            "data_dir": str(tmp_path / "data"),
-            "bind_addr": own,
-            "advertise": {"http": own, "rpc": own, "serf": own},
-            "client": {"enabled": True, "servers": [f"{await europe.address()}:4647"]},
-            "plugin": [{"raw_exec": [{"config": [{"enabled": True}]}]}],
-            "tls": {
-                "rpc": True,
-                "ca_file": str(tmp_path / "ca.pem"),
-                "cert_file": str(tmp_path / "client.pem"),
-                "key_file": str(tmp_path / "client-key.pem"),
-                "verify_server_hostname": True,
+        unpacked = UnpackedMachine(
+            tmp_path / "machine",
+            nomad_binary,
+            {
+                "bind_addr": own,
+                "advertise": {"http": own, "rpc": own},
+                "plugin": [{"raw_exec": [{"config": [{"enabled": True}]}]}],
             },
-            "acl": {"enabled": True},
-        }
-        file = tmp_path / "client.json"
-        file.write_text(json.dumps(configuration))
-        machine.start("nomad", str(nomad_binary), "agent", f"-config={file}", log=tmp_path / "log")
+        )
+        unpacked.unpack(bundle)
+        machine.start("nomad", *unpacked.command, log=tmp_path / "log")
         sleep = {"image": "none", "command": "/bin/sleep", "args": ["3600"]}
         await europe.continent.api.apply(
             [a_deployment("sleeper", type="WORKER", docker=sleep, ports=[], scaling={"count": 1})]

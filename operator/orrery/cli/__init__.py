@@ -14,7 +14,7 @@ VERBS: Final = {
     "explain": "Show what one region runs, and what set each field.",
     "plan": "Show what applying manifests would change everywhere.",
     "render": "Show the control planes of Managed regions as manifests.",
-    "region": "Forget a region that is gone, or allow a mass stop in one.",
+    "region": "Let machines join a region; forget one, allow a mass stop.",
     "continent": "Prepare the Kubernetes cluster of a continent.",
     "recover": "Write deployments back from what regions run.",
     "demo": "Take a tour on a planet on this machine.",

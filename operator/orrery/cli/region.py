@@ -11,6 +11,7 @@ import click
 from orrery.adapters.kube import HubConnection, HubSource
 from orrery.api.base import API_VERSION
 from orrery.api.crd import PLURALS
+from orrery.cli.bundle import bundle
 from orrery.cli.hub import HubReader, Target, find, finish, hub_options
 from orrery.names import ANNOTATION_ALLOW_STOPS
 from orrery.ports import Document, Kind
@@ -31,7 +32,10 @@ Example:
 
 @click.group()
 def region() -> None:
-    """Forget a region that is gone for good, or allow a mass stop in one."""
+    """Let machines join a region, forget one that is gone, or allow a mass stop in one."""
+
+
+region.add_command(bundle)
 
 
 @region.command(epilog=_FORGET_EXAMPLE)

@@ -46,6 +46,10 @@ it 15 s (measured, 2.0.6): to lose another one before that can be the quorum.
 
 STOP_SECONDS: Final = 30
 
+INTRODUCTION_DEFAULT: Final = "30m"
+INTRODUCTION_LONGEST: Final = "8h"
+"""How long a machine may take to join; Nomad cuts what is asked for beyond (2.0.6)."""
+
 _PORTS: Final = {
     "http": (HTTP_PORT, "TCP"),
     "rpc": (RPC_PORT, "TCP"),
@@ -119,6 +123,12 @@ def _configuration(blueprint: Blueprint) -> dict[str, Any]:
             "heartbeat_grace": "60s",
             # Who reads the stream may be away for a while: the default keeps 100 events.
             "event_buffer_size": 10_000,
+            # A certificate alone is not enough to join: a machine is introduced, once.
+            "client_introduction": {
+                "enforcement": "strict",
+                "default_identity_ttl": INTRODUCTION_DEFAULT,
+                "max_identity_ttl": INTRODUCTION_LONGEST,
+            },
         },
         "autopilot": {"cleanup_dead_servers": True},
         # A pod that ends comes back: it must not leave the raft meanwhile.

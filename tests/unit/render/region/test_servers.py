@@ -245,6 +245,7 @@ def test_an_election_costs_no_allocation_and_no_event() -> None:
 
     assert server["heartbeat_grace"] == "60s"
     assert server["event_buffer_size"] >= 10_000
+    assert server["client_introduction"]["enforcement"] == "strict"
 
 
 def test_files_that_are_read_are_files_that_are_mounted() -> None:
