@@ -149,9 +149,7 @@ async def test_the_printed_role_tears_down_what_it_made_when_that_is_asked_for(
     with pytest.raises(NotYet, match="Namespace orrery-torn is being deleted"):
         await tear_down(cluster, home.name, labels, "")
 
-    assert [
-        body for body in await list_region(cluster, home.name, labels) if not leaves(body)
-    ] == []
+    assert all(leaves(body) for body in await list_region(cluster, home.name, labels))
     namespace = await cluster.read(home)
     assert namespace is not None
     assert leaves(namespace)

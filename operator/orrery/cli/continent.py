@@ -12,7 +12,8 @@ from orrery.planning.rights import render_rbac
 
 _COMMENT: Final = """\
 # Lets Orrery build regions in a continent's cluster. The account can read, make and change Secrets,
-# workloads and network policies in all namespaces: give the cluster no other work.
+# workloads and network policies in all namespaces: give the cluster no other work. With --teardown
+# it can delete namespaces, too.
 #
 # 1. In the continent's cluster:
 #      kubectl --context CONTINENT apply -f rbac.yaml
