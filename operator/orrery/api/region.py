@@ -33,6 +33,12 @@ class Location(Model):
     city: Annotated[str, Field(max_length=100)] | None = None
     """City. Default: not given."""
 
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    """Degrees north of the equator, from -90 to 90. Default: not given."""
+
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+    """Degrees east of Greenwich, from -180 to 180. Default: not given."""
+
 
 class ExternalControlPlane(Model):
     """A Nomad that already exists."""

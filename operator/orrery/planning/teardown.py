@@ -7,12 +7,12 @@ from typing import Final
 from orrery.api.conditions import Reason
 from orrery.api.region import RegionPhase
 from orrery.names import (
-    ANNOTATION_OWNER,
     FIELD_MANAGER,
     LABEL_INSTALL,
     LABEL_REGION,
     hub_namespace,
 )
+from orrery.planning.ownership import owner_of
 from orrery.ports import Document, JobStub, ObjectRef
 
 WORKLOADS: Final = frozenset({"StatefulSet", "Deployment", "Job", "CronJob"})
@@ -112,12 +112,6 @@ def is_younger(namespace: Document | None, region_created: str) -> bool:
         return True
     created = str(namespace["metadata"].get("creationTimestamp") or "")
     return bool(created and region_created) and created >= region_created
-
-
-def owner_of(namespace: Document) -> str:
-    """Return the uid of the Continent that a region's namespace was built for; empty: not known."""
-    annotations = namespace["metadata"].get("annotations") or {}
-    return str(annotations.get(ANNOTATION_OWNER, ""))
 
 
 def _foreign_namespace(namespace: Document, labels: Mapping[str, str], owner: str) -> str:

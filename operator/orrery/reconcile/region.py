@@ -14,6 +14,7 @@ from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused
 from orrery.planning.protocol import Owner
+from orrery.planning.region_news import news_of_region
 from orrery.planning.region_status import RegionFacts, summarize_region
 from orrery.planning.teardown import Leaving
 from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind
@@ -28,9 +29,6 @@ from orrery.telemetry import Telemetry
 
 RECHECK = 300.0
 """Seconds after which a region's Secret is read again: tokens and certificates rotate."""
-
-
-_WORDS = {"TearingDown": "being torn down"}
 
 
 class ActorFactory(Protocol):
@@ -203,7 +201,12 @@ class RegionReconciler:
         region = member.region.model_copy(
             update={"status": RegionStatus(control_plane=member.control_plane)}
         )
-        found = credentials(region, secret, namespace=self._namespace)
+        try:
+            found = credentials(region, secret, namespace=self._namespace)
+        except (InvalidSpec, NotYet):
+            if member.build_problem is None:
+                raise
+            raise NotYet(member.build_problem.reason, member.build_problem.message) from None
         if member.actor is not None and self._credentials.get(scope.key.name) == found:
             return
         actor = self._make_actor(scope.key.name, found)
@@ -265,7 +268,11 @@ class RegionReconciler:
         wait = await self._writer.write(scope.key, scope.metadata.uid, after, at_once=at_once)
         if wait is None:
             self._remember(scope, after)
-            await self._tell_people(scope, before, after)
+            for told in news_of_region(before, after):
+                event = HubEvent(
+                    scope.key, scope.metadata.uid, told.type, told.reason, told.message
+                )
+                await self._hub.emit_event(event)
         return wait
 
     def _remember(self, scope: RegionScope, status: RegionStatus) -> None:
@@ -277,21 +284,6 @@ class RegionReconciler:
             if t.uid not in scope.member.buried:
                 self._deployment_changed(Key(Kind.GLOBAL_DEPLOYMENT, t.namespace, t.name))
         scope.member.buried = written
-
-    async def _tell_people(
-        self, scope: RegionScope, before: RegionStatus, after: RegionStatus
-    ) -> None:
-        """Record an event when the region's phase changed, and why."""
-        if after.phase in {None, before.phase}:
-            return
-        condition = after.conditions[0]
-        kind = "Normal" if after.phase == "Open" else "Warning"
-        told = scope.leaving.message if scope.leaving else condition.message
-        text = f"the region is {_WORDS.get(after.phase, after.phase.lower())}: {told}"
-        if after.phase not in {"Pending", "Provisioning"}:
-            await self._hub.emit_event(
-                HubEvent(scope.key, scope.metadata.uid, kind, condition.reason, text)
-            )
 
     def _count_in(self, region: Region, body: Mapping[str, Any]) -> Member:
         """Put a region into the fleet; what it must remember is in its status."""
@@ -311,7 +303,8 @@ class RegionReconciler:
         class_ = self._inventory.get(Key(Kind.REGION_CLASS, "", member.region.spec.class_))
         continent = self._inventory.get(Key(Kind.CONTINENT, "", member.region.spec.continent))
         specs = [body["spec"] if body is not None else None for body in (class_, continent)]
-        return (member.region.spec, member.region.metadata.annotations, *specs)
+        notes = continent["metadata"].get("annotations") if continent is not None else None
+        return (member.region.spec, member.region.metadata.annotations, notes, *specs)
 
     def _drivers(self, member: Member) -> Sequence[Driver]:
         name = member.region.spec.class_
