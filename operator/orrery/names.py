@@ -10,6 +10,10 @@ OPERATOR_NAMESPACE = "orrery-system"
 
 FIELD_MANAGER = "orrery"
 FINALIZER = f"{GROUP}/regional-jobs"
+FINALIZER_REGION = f"{GROUP}/control-plane"
+"""On a Region whose control plane is to be torn down before it goes."""
+FINALIZER_CONTINENT = f"{GROUP}/regions"
+"""On a Continent that regions name."""
 LEASE = "orrery-operator"
 
 ANNOTATION_ENDPOINT = f"{GROUP}/endpoint"
@@ -26,6 +30,12 @@ ANNOTATION_ROTATE_AUTHORITY = f"{GROUP}/rotate-authority"
 
 ANNOTATION_FORGET_AUTHORITY = f"{GROUP}/forget-authority"
 """On a Managed Region: the fingerprint of an authority that is lost and may be replaced."""
+
+ANNOTATION_OWNER = f"{GROUP}/owner"
+"""On a region's namespace: the uid of the Continent that it was built for, so of its hub."""
+
+ANNOTATION_TAKE_OVER = f"{GROUP}/take-over"
+"""On a Continent: the owner, gone for good, whose regions' namespaces it takes over."""
 
 ANNOTATION_CONFIGURATION = f"{GROUP}/configuration"
 """On a pod template: digest of the configuration, so that another one means other pods."""

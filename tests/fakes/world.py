@@ -137,7 +137,9 @@ class World:
         controller = Controller(
             hub=self.sees("hub", self.hub),
             nomad=MemoryFactory(nomads),
-            clusters=MemoryClusterFactory(self.clusters),
+            clusters=MemoryClusterFactory(
+                {text: self.sees(text, cluster) for text, cluster in self.clusters.items()}
+            ),
             pki=CryptographyPki(),
             clock=self.clock,
             config=self.config,

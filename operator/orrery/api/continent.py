@@ -141,6 +141,10 @@ class Continent(Model):
     spec: ContinentSpec
     status: ContinentStatus | None = None
 
+    def namespace_of(self, region: str) -> str:
+        """Name the namespace of a region's control plane in its cluster."""
+        return f"{self.spec.prefix}{region}"
+
 
 DEFINITION: Final = Definition(
     kind="Continent",

@@ -33,6 +33,12 @@ class Location(Model):
     city: Annotated[str, Field(max_length=100)] | None = None
     """City. Default: not given."""
 
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    """Degrees north of the equator, from -90 to 90. Default: not given."""
+
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+    """Degrees east of Greenwich, from -180 to 180. Default: not given."""
+
 
 class ExternalControlPlane(Model):
     """A Nomad that already exists."""
@@ -81,7 +87,12 @@ class RegionSpec(Model):
             cel(
                 f"{_IS_EXTERNAL.format('self')} == {_IS_EXTERNAL.format('oldSelf')}",
                 "a Managed region cannot become External, nor the reverse: make a new region",
-            )
+            ),
+            cel(
+                f"!(has(self.deletionPolicy) && self.deletionPolicy == 'Teardown' && {_IS_EXTERNAL.format('self')})",
+                "deletionPolicy Teardown is for Managed regions: an External one is never torn down",
+                field=".deletionPolicy",
+            ),
         )
     )
 
@@ -109,6 +120,9 @@ class RegionSpec(Model):
 
     front_door: FrontDoor = FrontDoor()
     """The address of a Managed region."""
+
+    deletion_policy: Literal["Orphan", "Teardown"] = "Orphan"
+    """What becomes of a Managed region when its Region is deleted. Orphan: its control plane and its jobs run on. Teardown: once no job runs there, its namespace is deleted, with volumes, keys and all. Default: Orphan."""
 
     paused: bool = False
     """While true, Orrery observes the region and writes nothing to it. Default: false."""
@@ -189,7 +203,9 @@ NOMAD_HTTP_PORT: Final = 4646
 TOMBSTONES_MAX: Final = 500
 """More than these are not remembered: deleted objects wait for the region instead."""
 
-RegionPhase = Literal["Pending", "Provisioning", "Open", "Unreachable"]
+RegionPhase = Literal[
+    "Pending", "Provisioning", "Open", "Unreachable", "Terminating", "TearingDown"
+]
 
 
 class ControlPlaneStatus(StatusModel):
@@ -223,7 +239,7 @@ class RegionStatus(StatusModel):
     """Ready, and Reconciling, Stalled and Degraded while true."""
 
     phase: RegionPhase | None = None
-    """Pending, Provisioning, Open or Unreachable."""
+    """Pending, Provisioning, Open or Unreachable; Terminating while a Teardown waits for jobs, then TearingDown."""
 
     last_seen_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
     """When an unreachable region last answered; absent while it answers."""

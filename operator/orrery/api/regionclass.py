@@ -17,6 +17,7 @@ from orrery.api.base import (
     Model,
     cel,
     list_map,
+    literal,
     validations,
 )
 
@@ -33,6 +34,16 @@ PLACEHOLDER: Final = re.compile(r"(?<!\$)(?:\{\{(?P<literal>\w+)\}\}|\{(?P<name>
 
 
 ENVOY_IMAGE: Final = "docker.io/envoyproxy/envoy:distroless-v1.36.2"
+
+
+UNSUPPORTED_IMAGE: Final = (
+    r"^[^@]*:v?([01]([.][0-9]+){0,2}|2[.]0[.][0-3]|2[.]0[.]4-(alpha|beta|dev|rc)|[3-9]([.][0-9]+){1,2})"
+    r"([-+_.][-+_.a-zA-Z0-9]*)?(@.*)?$"
+)
+"""An image whose tag names a version of Nomad that is too old or too new, as `nomad_version` has
+it; a tag that names none says nothing."""
+
+IMAGE_ALLOWED: Final = "an image of Nomad 2.0.4 or a later 2.x"
 
 
 class Driver(Model):
@@ -64,7 +75,23 @@ class ServerResources(Model):
 class NomadClass(Model):
     """Nomad in regions of this class."""
 
-    image: Annotated[str, forms.IMAGE.text(max_length=512)] | None = None
+    image: (
+        Annotated[
+            str,
+            forms.IMAGE.text(max_length=512),
+            Field(
+                json_schema_extra=validations(
+                    cel(
+                        f"!self.matches({literal(UNSUPPORTED_IMAGE)})",
+                        f"must be {IMAGE_ALLOWED}",
+                        detail=f"the image %s is not allowed, must be {IMAGE_ALLOWED}",
+                        values=["self"],
+                    )
+                )
+            ),
+        ]
+        | None
+    ) = None
     """Image of Nomad 2.0.4 or a later 2.x, for example `docker.io/hashicorp/nomad:2.0.6`; Managed regions need it. Default: none, since Nomad's licence leaves the choice to you."""
 
     servers: Literal[1, 3, 5] = 3

@@ -3,6 +3,7 @@
 `CHECKS` is the list of them. Each is named after the violation it looks for.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
@@ -16,7 +17,14 @@ from orrery.api.deploymentrules import ONCE_PER_MACHINE
 from orrery.api.globaldeployment import GlobalDeployment, GlobalDeploymentSpec, Override
 from orrery.api.problems import Problem, field, listed, not_allowed, shown
 from orrery.api.region import Region
-from orrery.api.regionclass import LISTS, PLACEHOLDER, PLACEHOLDERS, RegionClass
+from orrery.api.regionclass import (
+    IMAGE_ALLOWED,
+    LISTS,
+    PLACEHOLDER,
+    PLACEHOLDERS,
+    UNSUPPORTED_IMAGE,
+    RegionClass,
+)
 from orrery.api.workload import MEMORY_DEFAULT, EnvVar, Resources
 
 Problems = Iterator[Problem]
@@ -70,6 +78,11 @@ def region(document: Region) -> Problems:
             "spec.controlPlane.external",
             "cannot be combined with management Managed: Orrery runs that Nomad itself",
         )
+    if document.spec.deletion_policy == "Teardown" and control_plane.external is not None:
+        yield Problem(
+            "spec.deletionPolicy",
+            "Teardown is for Managed regions: an External one is never torn down",
+        )
 
 
 def region_class(document: RegionClass) -> Problems:
@@ -79,6 +92,9 @@ def region_class(document: RegionClass) -> Problems:
         yield Problem(
             "spec.pki.certificateLifetime", f"{shown(lifetime)} is too short, must be at least 1h"
         )
+    image = document.spec.nomad.image
+    if image is not None and re.search(UNSUPPORTED_IMAGE, image):
+        yield Problem("spec.nomad.image", not_allowed(image, IMAGE_ALLOWED))
     for i, driver in enumerate(document.spec.nomad.drivers):
         yield from _unusable_placeholders(driver.config, f"spec.nomad.drivers[{i}].config")
 

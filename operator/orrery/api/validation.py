@@ -170,8 +170,9 @@ def _allowed(schema: Schema) -> str:
             return f"an object with the fields {listed(list(fields))}"
         case {"additionalProperties": value}:
             return f"an object whose values are {_allowed(value)}"
-        case {"minimum": least, "maximum": most}:
-            return f"a whole number from {least} to {most}"
+        case {"minimum": least, "maximum": most, "type": kind}:
+            sort = "number" if kind == "number" else "whole number"
+            return f"a {sort} from {least:g} to {most:g}"
         case _:
             return _WORDS[schema["type"]]
 

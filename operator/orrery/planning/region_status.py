@@ -16,6 +16,7 @@ from orrery.api.region import (
     Tombstone,
 )
 from orrery.planning import conditions
+from orrery.planning.teardown import Leaving
 from orrery.ports import AgentFacts, Node
 
 _ORPHANS_NAMED = 10
@@ -46,6 +47,8 @@ class RegionFacts:
     """How far the control plane of a Managed region is; None: not known yet, or not Managed."""
     provisioning: bool = False
     """Whether its control plane cannot be used yet."""
+    leaving: Leaving | None = None
+    """Why it is still there, when it is being deleted."""
     build_reason: Reason | None = None
     build_message: str = ""
     """Why the control plane of a region that is open is not as it should be."""
@@ -75,8 +78,10 @@ def summarize_region(facts: RegionFacts, *, before: RegionStatus, now: str) -> R
 
 
 def _phase(facts: RegionFacts) -> RegionPhase:
+    if facts.leaving is not None and facts.leaving.phase == "TearingDown":
+        return "TearingDown"
     if facts.reachable is True and facts.reason is None:
-        return "Open"
+        return "Open" if facts.leaving is None else facts.leaving.phase
     if facts.reachable is False and facts.reason is Reason.REGION_UNREACHABLE:
         return "Unreachable"
     return "Provisioning" if facts.provisioning else "Pending"
@@ -86,6 +91,8 @@ def _verdicts(facts: RegionFacts) -> list[conditions.Verdict]:
     if facts.reason is not None and facts.message is not None:
         dark = facts.reason is Reason.REGION_UNREACHABLE
         verdicts = [conditions.ready("Unknown" if dark else "False", facts.reason, facts.message)]
+        if dark and facts.leaving is not None:
+            return [*verdicts, _leaving(facts.leaving)]
         kind = ConditionType.STALLED if facts.stalled else ConditionType.RECONCILING
         return [*verdicts, conditions.abnormal(kind, facts.reason, facts.message)]
     if facts.reachable is not True:
@@ -95,7 +102,9 @@ def _verdicts(facts: RegionFacts) -> list[conditions.Verdict]:
             conditions.abnormal(ConditionType.RECONCILING, Reason.PROGRESSING, message),
         ]
     verdicts = [conditions.ready("True", Reason.SUCCEEDED, "the region's Nomad answers")]
-    if facts.paused:
+    if facts.leaving is not None:
+        verdicts.append(_leaving(facts.leaving))
+    elif facts.paused:
         message = "spec.paused is true: nothing is written to the region"
         verdicts.append(conditions.abnormal(ConditionType.RECONCILING, Reason.PAUSED, message))
     ready = sum(_usable(node) for node in facts.nodes)
@@ -112,6 +121,10 @@ def _verdicts(facts: RegionFacts) -> list[conditions.Verdict]:
         message = f"none of {len(facts.nodes)} machines is ready, nothing can be placed"
         verdicts.append(conditions.abnormal(ConditionType.DEGRADED, Reason.NO_MACHINES, message))
     return verdicts
+
+
+def _leaving(leaving: Leaving) -> conditions.Verdict:
+    return conditions.abnormal(ConditionType.RECONCILING, leaving.reason, leaving.message)
 
 
 def _nomad(agent: AgentFacts | None) -> NomadStatus | None:

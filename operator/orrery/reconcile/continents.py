@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from orrery.api.base import Metadata
 from orrery.api.conditions import Reason
-from orrery.api.continent import Continent, ContinentStatus
+from orrery.api.continent import ContinentStatus
 from orrery.api.region import ControlPlaneStatus
 from orrery.api.regionclass import RegionClass
 from orrery.api.validation import ValidationFailure, validate_continent, validate_region_class
@@ -18,7 +18,8 @@ from orrery.engine.lane import Lane
 from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused, Unreachable
-from orrery.planning.continent_status import ContinentFacts, summarize_continent
+from orrery.names import region_labels
+from orrery.planning.continent_status import ContinentFacts, news_of, summarize_continent
 from orrery.planning.rights import RIGHTS
 from orrery.ports import (
     Clock,
@@ -30,18 +31,18 @@ from orrery.ports import (
     Key,
     Kind,
 )
-from orrery.reconcile.controlplane import ControlPlaneBuilder, ControlPlaneScope, read_secret
+from orrery.reconcile.continentaccess import PROBE, access_to, told
+from orrery.reconcile.continentholds import ContinentHolds
+from orrery.reconcile.controlplane import ControlPlaneBuilder, ControlPlaneScope
 from orrery.reconcile.fleet import Fleet, Member
 from orrery.reconcile.inventory import Inventory
 from orrery.reconcile.loop import guarded
 from orrery.reconcile.manifests import AppliedMemory
 from orrery.reconcile.metered import metered_cluster
 from orrery.reconcile.report import BUG, StatusWriter, timestamp
+from orrery.reconcile.teardown import is_unused, tear_down
 from orrery.render.region import Blueprint
 from orrery.telemetry import Telemetry
-
-PROBE: Final = 60.0
-"""Seconds between two probes of a cluster."""
 
 PATIENCE: Final = 0.1
 """What waits for long is looked at more seldom: after this share of the time that it waits."""
@@ -99,6 +100,7 @@ class Continents:
         self._telemetry = telemetry
         self._install = install
         self._namespace = namespace
+        self._holds = ContinentHolds(hub=hub, inventory=inventory)
         self._hosts: dict[str, Host] = {}
 
     def consider(self, key: Key, priority: Priority) -> None:
@@ -151,11 +153,13 @@ class Continents:
             )
             self._tell_regions(key.name)
             return Done()
+        if await self._holds.settle(key.name):
+            return Done()
         failure: OrreryError | None = None
         try:
             await self._connect(host, body)
         except (InvalidSpec, NotYet, Unreachable, Refused) as error:
-            failure = _told(error)
+            failure = told(error)
         host.problem, host.probed = failure, True
         if (True, _words(host.problem)) != before:
             self._tell_regions(key.name)
@@ -171,7 +175,7 @@ class Continents:
             continent = validate_continent(body)
         except ValidationFailure as failure:
             raise InvalidSpec(Reason.INVALID_SPEC, str(failure)) from failure
-        access = await self._access(continent)
+        access = await access_to(continent, self._hub, self._namespace)
         if access is None:
             await self._disconnect(host)
             return
@@ -192,25 +196,6 @@ class Continents:
                 retry_after=30,
             )
 
-    async def _access(self, continent: Continent) -> ClusterAccess | None:
-        """Find the way to the cluster; None for a continent without one."""
-        cluster = continent.spec.cluster
-        if cluster is None:
-            return None
-        reference = cluster.kubeconfig_secret_ref
-        if reference is None:
-            return ClusterAccess()
-        secret = await read_secret(self._hub, self._namespace, reference.name)
-        where = f'Secret "{reference.name}" in namespace "{self._namespace}"'
-        if secret is None:
-            message = f"spec.cluster.kubeconfigSecretRef.name: {where} does not exist"
-            raise NotYet(Reason.CREDENTIALS_INVALID, message, retry_after=10)
-        text = secret.data.get(reference.key, b"")
-        if not text:
-            message = f'spec.cluster.kubeconfigSecretRef.key: {where} has no "{reference.key}"'
-            raise NotYet(Reason.CREDENTIALS_INVALID, message, retry_after=10)
-        return ClusterAccess(text.decode(errors="replace"))
-
     async def _disconnect(self, host: Host) -> None:
         cluster, host.cluster, host.access = host.cluster, None, None
         host.version, host.last_seen = "", None
@@ -220,7 +205,7 @@ class Continents:
     async def _report(self, host: Host, key: Key, body: Mapping[str, Any]) -> float | None:
         metadata = Metadata.model_validate(body["metadata"])
         before = ContinentStatus.model_validate(self._writer.last(key, metadata.uid, body))
-        problem = host.problem
+        problem, named = host.problem, self._holds.regions(key.name)
         facts = ContinentFacts(
             generation=metadata.generation,
             hosts=host.cluster is not None or problem is not None,
@@ -230,25 +215,19 @@ class Continents:
             stalled=isinstance(problem, InvalidSpec),
             version=host.version,
             last_seen=None if host.last_seen is None else timestamp(self._clock, host.last_seen),
-            regions=self._regions_of(key.name),
+            regions=len(named),
+            named_by=named if metadata.deletion_timestamp else (),
         )
         after = summarize_continent(facts, before=before, now=timestamp(self._clock))
         if after == before:
             return None
         wait = await self._writer.write(key, metadata.uid, after)
-        if wait is None and before.conditions and _ready(before) != _ready(after):
-            condition = after.conditions[0]
-            kind = "Normal" if condition.status == "True" else "Warning"
-            await self._hub.emit_event(
-                HubEvent(key, metadata.uid, kind, condition.reason, condition.message)
-            )
+        if wait is None:
+            for kind, condition in news_of(before, after):
+                await self._hub.emit_event(
+                    HubEvent(key, metadata.uid, kind, condition.reason, condition.message)
+                )
         return wait
-
-    def _regions_of(self, continent: str) -> int:
-        bodies = map(self._inventory.get, self._inventory.keys(Kind.REGION))
-        return sum(
-            body is not None and body["spec"].get("continent") == continent for body in bodies
-        )
 
     def _tell_regions(self, continent: str) -> None:
         for name, member in self._fleet.members():
@@ -261,20 +240,17 @@ class Continents:
         if member is None or not self._is_here(member, host):
             host.applied.pop(key.name, None)
             return Done()
-        if member.region.spec.paused:
+        if member.region.spec.paused or member.teardown == "done":
             member.build_problem = None
             return Done()
         if not host.probed:
             return Done()  # The probe has it looked at again.
         failure: OrreryError | None = None
-        scope: ControlPlaneScope | None = None
-        try:
-            scope = self._scope(host, member)
-            await self._builder.build(scope)
-        except (InvalidSpec, NotYet, Refused, Unreachable) as error:
-            failure = _told(error)
         before = member.control_plane, _words(member.build_problem)
-        member.control_plane = scope.told if scope else member.control_plane
+        try:
+            await self._advance(host, member)
+        except (InvalidSpec, NotYet, Refused, Unreachable) as error:
+            failure = told(error)
         member.build_problem = failure
         if (member.control_plane, _words(failure)) != before:
             self._region_changed(key.name)
@@ -307,17 +283,45 @@ class Continents:
             member.build_problem = problem
             self._region_changed(key.name)
 
-    def _scope(self, host: Host, member: Member) -> ControlPlaneScope:
-        name, spec = member.region.metadata.name, member.region.spec
-        if host.problem is not None:
-            message = f'Continent "{spec.continent}": {host.problem.message}'
-            raise NotYet(Reason.CONTINENT_NOT_READY, message, retry_after=PROBE)
-        if host.cluster is None:
-            message = (
-                f'spec.continent: Continent "{spec.continent}" has no spec.cluster, which a '
-                "Managed region needs"
+    async def _advance(self, host: Host, member: Member) -> None:
+        """Build the control plane, or tear it down; raises what keeps it from being done."""
+        if member.teardown:
+            await self._tear_down(host, member)
+        elif not await self._never_used(host, member):
+            scope = self._scope(host, member)
+            try:
+                await self._builder.build(scope)
+            finally:
+                member.control_plane = scope.told
+
+    async def _tear_down(self, host: Host, member: Member) -> None:
+        """Delete the control plane; tell the region when nothing is left of it."""
+        cluster, name = self._cluster(host, member), member.region.metadata.name
+        continent = validate_continent(self._object(Kind.CONTINENT, member.region.spec.continent))
+        labels = region_labels(self._install, name)
+        await tear_down(cluster, continent.namespace_of(name), labels, continent.metadata.uid)
+        member.teardown = "done"
+        self._region_changed(name)
+
+    async def _never_used(self, host: Host, member: Member) -> bool:
+        """Tell whether a region is to be torn down that never was complete, and so runs no job."""
+        region, metadata = member.region, member.region.metadata
+        leaves = metadata.deletion_timestamp and region.spec.deletion_policy == "Teardown"
+        if not leaves or member.was_usable:
+            return False
+        if not member.is_unused:
+            continent = validate_continent(self._object(Kind.CONTINENT, region.spec.continent))
+            member.is_unused = await is_unused(
+                self._cluster(host, member),
+                continent.namespace_of(metadata.name),
+                metadata.creation_timestamp,
             )
-            raise InvalidSpec(Reason.CONTINENT_NOT_READY, message)
+            self._region_changed(metadata.name)
+        return member.is_unused
+
+    def _scope(self, host: Host, member: Member) -> ControlPlaneScope:
+        cluster = self._cluster(host, member)
+        name, spec = member.region.metadata.name, member.region.spec
         continent = validate_continent(self._object(Kind.CONTINENT, spec.continent))
         class_ = self._class(spec.class_)
         blueprint = Blueprint(
@@ -327,15 +331,29 @@ class Continents:
             continent=continent,
             address="",
         )
-        if continent.spec.paused:
-            message = f'Continent "{spec.continent}" is paused'
-            raise NotYet(Reason.PAUSED, message, retry_after=PROBE)
         return ControlPlaneScope(
             blueprint=blueprint,
-            cluster=host.cluster,
+            cluster=cluster,
             applied=host.applied.setdefault(name, AppliedMemory()),
             told=member.control_plane or ControlPlaneStatus(namespace=blueprint.namespace),
         )
+
+    def _cluster(self, host: Host, member: Member) -> ContinentalCluster:
+        """Return the cluster of a region's continent, which may be written to."""
+        spec = member.region.spec
+        if host.problem is not None:
+            message = f'Continent "{spec.continent}": {host.problem.message}'
+            raise NotYet(Reason.CONTINENT_NOT_READY, message, retry_after=PROBE)
+        if host.cluster is None:
+            message = (
+                f'spec.continent: Continent "{spec.continent}" has no spec.cluster, which a '
+                "Managed region needs"
+            )
+            raise InvalidSpec(Reason.CONTINENT_NOT_READY, message)
+        if validate_continent(self._object(Kind.CONTINENT, spec.continent)).spec.paused:
+            message = f'Continent "{spec.continent}" is paused'
+            raise NotYet(Reason.PAUSED, message, retry_after=PROBE)
+        return host.cluster
 
     def _class(self, name: str) -> RegionClass:
         try:
@@ -357,22 +375,5 @@ class Continents:
         return body
 
 
-def _told(error: OrreryError) -> OrreryError:
-    """Say what users are told of *error*, whatever client it came from."""
-    match error:
-        case Unreachable():
-            return Unreachable(Reason.CONTINENT_UNREACHABLE, error.message)
-        case Refused():
-            return NotYet(Reason.CONTINENT_REFUSED, error.message, retry_after=PROBE)
-        case InvalidSpec() if error.reason not in set(Reason):
-            return InvalidSpec(Reason.CREDENTIALS_INVALID, f"spec.cluster: {error.message}")
-        case _:
-            return error
-
-
 def _words(problem: OrreryError | None) -> tuple[str, str] | None:
     return None if problem is None else (problem.reason, problem.message)
-
-
-def _ready(status: ContinentStatus) -> str:
-    return status.conditions[0].status if status.conditions else ""

@@ -20,6 +20,7 @@ from orrery.planning.manifests import (
     load_balancer_address,
     stateful_set_ready,
 )
+from orrery.planning.ownership import taken
 from orrery.ports import (
     Clock,
     ContinentalCluster,
@@ -76,6 +77,7 @@ class ControlPlaneBuilder:
 
     def _phases(self) -> Sequence[Callable[[ControlPlaneScope], Awaitable[None]]]:
         return (
+            self.claim,
             self.recognize,
             self.lay_foundation,
             self.await_address,
@@ -86,6 +88,15 @@ class ControlPlaneBuilder:
             self.hand_over,
             self.clear_away,
         )
+
+    async def claim(self, scope: ControlPlaneScope) -> None:
+        """See that the namespace is this region's, or nobody's, before anything is written."""
+        blueprint, metadata = scope.blueprint, scope.blueprint.continent.metadata
+        namespace = await scope.cluster.read(ObjectRef("v1", "Namespace", "", blueprint.namespace))
+        take = metadata.annotations.get(names.ANNOTATION_TAKE_OVER)
+        continent = {"name": metadata.name, "uid": metadata.uid, "take": take}
+        if problem := taken(namespace, blueprint.labels(), continent):
+            raise InvalidSpec(Reason.NAMESPACE_TAKEN, problem)
 
     async def recognize(self, scope: ControlPlaneScope) -> None:
         """See first that the cluster holds the region which was built, and renew what is due.

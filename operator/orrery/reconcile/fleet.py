@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from orrery import names
 from orrery.api.conditions import Reason
@@ -32,6 +33,10 @@ class Member:
     """How far the control plane of a Managed region is."""
     build_problem: OrreryError | None = None
     """What keeps it from being complete, or as it should be."""
+    teardown: Literal["", "asked", "done"] = ""
+    """Whether its continent's lane is to tear the control plane down, or has done so."""
+    is_unused: bool = False
+    """Whether its control plane is known never to have been of use, before it was complete."""
     assignments: dict[Key, Assignment] = field(default_factory=dict)
     secrets: dict[Key, int] = field(default_factory=dict)
     """Fingerprint, of this process only, of the secrets last written for a job."""
@@ -82,6 +87,11 @@ class Member:
         """Wall-clock time at which the first certificate of a Managed region expires."""
         expires = self.control_plane.expires if self.control_plane else None
         return None if expires is None else datetime.fromisoformat(expires).timestamp()
+
+    @property
+    def was_usable(self) -> bool:
+        """Whether its control plane was complete once, so that jobs may run there."""
+        return self.control_plane is not None and self.control_plane.bootstrapped
 
     @property
     def is_open(self) -> bool:

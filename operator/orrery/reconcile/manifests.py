@@ -96,10 +96,7 @@ async def prune_region(
     wanted: Collection[ObjectRef],
 ) -> Pruning:
     """Delete what carries *labels* in *namespace* and is not *wanted* any more, if it is little."""
-    listed = await _together(
-        [_listing(cluster, version, kind, namespace, labels) for version, kind in PRUNED]
-    )
-    pruning = prune([body for bodies in listed for body in bodies], wanted)
+    pruning = prune(await list_region(cluster, namespace, labels), wanted)
     for ref, uid in pruning.going.items():
         await cluster.delete(ref, uid)
     if pruning.held:
@@ -109,6 +106,16 @@ async def prune_region(
             extra={"region": labels.get(LABEL_REGION, namespace), "reason": "PruningHeld"},
         )
     return pruning
+
+
+async def list_region(
+    cluster: ContinentalCluster, namespace: str, labels: Mapping[str, str]
+) -> Sequence[Document]:
+    """List what carries *labels* in *namespace*, of the kinds that Orrery may list."""
+    listed = await _together(
+        [_listing(cluster, version, kind, namespace, labels) for version, kind in PRUNED]
+    )
+    return [body for bodies in listed for body in bodies]
 
 
 @dataclass(frozen=True, slots=True)

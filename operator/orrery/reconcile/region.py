@@ -14,7 +14,9 @@ from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused
 from orrery.planning.protocol import Owner
+from orrery.planning.region_news import news_of_region
 from orrery.planning.region_status import RegionFacts, summarize_region
+from orrery.planning.teardown import Leaving
 from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind
 from orrery.reconcile.actor import RegionActor
 from orrery.reconcile.assignment import Assignment
@@ -22,6 +24,7 @@ from orrery.reconcile.credentials import credentials
 from orrery.reconcile.fleet import Fleet, Member, drivers_of
 from orrery.reconcile.inventory import Inventory
 from orrery.reconcile.report import BUG, StatusWriter, timestamp
+from orrery.reconcile.teardown import RETRY, Teardown
 from orrery.telemetry import Telemetry
 
 RECHECK = 300.0
@@ -44,6 +47,9 @@ class RegionScope:
     body: Mapping[str, object]
     member: Member | None = None  # accept
     error: OrreryError | None = None  # whichever phase ended the pass
+    told_phase: str | None = None  # reconcile
+    leaving: Leaving | None = None  # part, await_jobs
+    released: bool = False  # part
 
 
 class RegionReconciler:
@@ -77,6 +83,13 @@ class RegionReconciler:
         self._clock = clock
         self._telemetry = telemetry
         self._namespace = namespace
+        self._teardown = Teardown(
+            hub=hub,
+            inventory=inventory,
+            install=install,
+            namespace=namespace,
+            consider_control_plane=consider_control_plane,
+        )
         self._credentials: dict[str, Credentials] = {}
         self._marks: dict[str, object] = {}
         self._built: dict[str, object] = {}
@@ -98,29 +111,36 @@ class RegionReconciler:
             await self._leave(key)
             return Done()
         scope = RegionScope(key, Metadata.model_validate(body["metadata"]), body)
+        scope.told_phase = self._writer.last(key, scope.metadata.uid, body).get("phase")
         try:
             for phase in self._phases():
-                await phase(scope)
+                if not scope.released:
+                    await phase(scope)
         except (InvalidSpec, NotYet) as error:
             scope.error = error
         except Refused as error:
             scope.error = NotYet(Reason.HUB_REFUSED, error.message, retry_after=60)
+        if scope.released:
+            return Done()
         self._tell_fleet(scope)
         wait = await self.report(scope)
         if wait is None:
-            wait = scope.error.retry_after if isinstance(scope.error, NotYet) else RECHECK
+            rest = RETRY if scope.leaving else RECHECK
+            wait = scope.error.retry_after if isinstance(scope.error, NotYet) else rest
         return Again(wait)
 
     def _phases(self) -> Sequence[Callable[[RegionScope], Awaitable[None]]]:
         """List what one pass does, in order."""
         return (
             self.accept,
+            self._teardown.part,
             self.find_continent,
             self.find_class,
             self.find_control_plane,
             self.connect,
             self.settle_tombstones,
             self.release_stops,
+            self.await_jobs,
         )
 
     async def report_bug(self, key: Key) -> None:
@@ -181,7 +201,12 @@ class RegionReconciler:
         region = member.region.model_copy(
             update={"status": RegionStatus(control_plane=member.control_plane)}
         )
-        found = credentials(region, secret, namespace=self._namespace)
+        try:
+            found = credentials(region, secret, namespace=self._namespace)
+        except (InvalidSpec, NotYet):
+            if member.build_problem is None:
+                raise
+            raise NotYet(member.build_problem.reason, member.build_problem.message) from None
         if member.actor is not None and self._credentials.get(scope.key.name) == found:
             return
         actor = self._make_actor(scope.key.name, found)
@@ -218,6 +243,13 @@ class RegionReconciler:
             for key in member.held_stops:
                 member.actor.lane.add(key, priority=Priority.NEWS)
 
+    async def await_jobs(self, scope: RegionScope) -> None:
+        """Hold a teardown until no job runs in the region."""
+        name = scope.key.name
+        await self._teardown.await_jobs(
+            scope, lambda: self._make_actor(name, self._credentials[name])
+        )
+
     async def report(self, scope: RegionScope) -> float | None:
         """Sum up and write the status, if it changed; return the seconds to wait otherwise."""
         body = self._writer.last(scope.key, scope.metadata.uid, scope.body)
@@ -232,10 +264,15 @@ class RegionReconciler:
         after = summarize_region(facts, before=before, now=timestamp(self._clock))
         if after == before:
             return None
-        wait = await self._writer.write(scope.key, scope.metadata.uid, after)
+        at_once = after.phase == "TearingDown" != before.phase  # Before anything is deleted.
+        wait = await self._writer.write(scope.key, scope.metadata.uid, after, at_once=at_once)
         if wait is None:
             self._remember(scope, after)
-            await self._tell_people(scope, before, after)
+            for told in news_of_region(before, after):
+                event = HubEvent(
+                    scope.key, scope.metadata.uid, told.type, told.reason, told.message
+                )
+                await self._hub.emit_event(event)
         return wait
 
     def _remember(self, scope: RegionScope, status: RegionStatus) -> None:
@@ -247,20 +284,6 @@ class RegionReconciler:
             if t.uid not in scope.member.buried:
                 self._deployment_changed(Key(Kind.GLOBAL_DEPLOYMENT, t.namespace, t.name))
         scope.member.buried = written
-
-    async def _tell_people(
-        self, scope: RegionScope, before: RegionStatus, after: RegionStatus
-    ) -> None:
-        """Record an event when the region's phase changed, and why."""
-        if after.phase in {None, before.phase}:
-            return
-        condition = after.conditions[0]
-        kind = "Normal" if after.phase == "Open" else "Warning"
-        text = f"the region is {str(after.phase).lower()}: {condition.message}"
-        if after.phase not in {"Pending", "Provisioning"}:
-            await self._hub.emit_event(
-                HubEvent(scope.key, scope.metadata.uid, kind, condition.reason, text)
-            )
 
     def _count_in(self, region: Region, body: Mapping[str, Any]) -> Member:
         """Put a region into the fleet; what it must remember is in its status."""
@@ -280,7 +303,8 @@ class RegionReconciler:
         class_ = self._inventory.get(Key(Kind.REGION_CLASS, "", member.region.spec.class_))
         continent = self._inventory.get(Key(Kind.CONTINENT, "", member.region.spec.continent))
         specs = [body["spec"] if body is not None else None for body in (class_, continent)]
-        return (member.region.spec, member.region.metadata.annotations, *specs)
+        notes = continent["metadata"].get("annotations") if continent is not None else None
+        return (member.region.spec, member.region.metadata.annotations, notes, *specs)
 
     def _drivers(self, member: Member) -> Sequence[Driver]:
         name = member.region.spec.class_
@@ -315,6 +339,7 @@ class RegionReconciler:
             held_stops=len(member.held_stops) if member else 0,
             control_plane=member.control_plane if member else None,
             provisioning=member is not None and member.region.spec.is_managed and not actor,
+            leaving=scope.leaving,
             build_reason=Reason(build.reason) if build else None,
             build_message=build.message if build else "",
         )
@@ -350,6 +375,8 @@ class RegionReconciler:
         self._fleet_changed()
         self._telemetry.forget_region(key.name)
         member = self._fleet.drop(key.name)
+        if member is not None:
+            await self._teardown.left(member)
         if member is not None and member.actor is not None:
             await member.actor.stop()
 

@@ -23,7 +23,9 @@ def region(address: str = "https://nomad.fra.example:4646", **spec: Any) -> dict
 
 
 def test_region_is_read() -> None:
-    found = validate_region(region(location={"country": "DE", "city": "Frankfurt"}))
+    found = validate_region(
+        region(location={"country": "DE", "city": "Frankfurt", "latitude": 50, "longitude": 8.68})
+    )
 
     assert found.spec.class_ == "standard"
     assert found.spec.location is not None
@@ -40,9 +42,29 @@ def test_region_is_read() -> None:
             region(location={"country": "de"}), ("location.country", "de", "ISO"), id="country"
         ),
         pytest.param(
-            region(location={"latitude": 50.1}),
-            ("spec.location.latitude", "unknown field", "country, city"),
-            id="coordinates",
+            region(location={"latitude": 95}),
+            ("spec.location.latitude", "95", "a number from -90 to 90"),
+            id="latitude",
+        ),
+        pytest.param(
+            region(location={"longitude": -180.5}),
+            ("spec.location.longitude", "-180.5", "a number from -180 to 180"),
+            id="longitude",
+        ),
+        pytest.param(
+            region(deletionPolicy="Teardown"),
+            ("spec.deletionPolicy", "Managed regions"),
+            id="external-teardown",
+        ),
+        pytest.param(
+            region(deletionPolicy="Delete"),
+            ("spec.deletionPolicy", "Delete", "Orphan, Teardown"),
+            id="deletion-policy",
+        ),
+        pytest.param(
+            {**region(), "metadata": {"name": "1fra"}},
+            ("metadata.name", "1fra", "beginning with a letter"),
+            id="not-rfc-1035",
         ),
         pytest.param(
             region(continent="e" * 33), ("spec.continent", "at most 32"), id="long-continent"
@@ -62,6 +84,48 @@ def test_bad_region_is_refused_in_words(document: dict[str, Any], words: tuple[s
         validate_region(document)
 
     assert [word for word in words if word not in str(failure.value)] == []
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "hashicorp/nomad:1.9.3",
+        "hashicorp/nomad:v0.12",
+        "hashicorp/nomad:1",
+        "hashicorp/nomad:2.0.3-ent",
+        "hashicorp/nomad:2.0.4-beta.1",
+        "mirror.example:5000/nomad:3.0.0@sha256:abc",
+    ],
+)
+def test_an_image_of_an_unsupported_nomad_is_refused_in_words(image: str) -> None:
+    document = {"metadata": {"name": "standard"}, "spec": {"nomad": {"image": image}}}
+
+    with pytest.raises(ValidationFailure) as failure:
+        validate_region_class(document)
+
+    assert str(failure.value) == (
+        f'spec.nomad.image: "{image}" is not allowed, must be an image of Nomad 2.0.4 or a later'
+        " 2.x"
+    )
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "hashicorp/nomad:2.0.4",
+        "hashicorp/nomad:2.0.30",
+        "hashicorp/nomad:2.1.0-beta.1",
+        "mirror.example:5000/nomad",
+        "nomad:latest",
+        "nomad:2026.11",
+        "nomad@sha256:1.2",
+        "nomad:main-1.2",
+    ],
+)
+def test_an_image_that_may_be_supported_is_accepted(image: str) -> None:
+    assert validate_region_class(
+        {"metadata": {"name": "standard"}, "spec": {"nomad": {"image": image}}}
+    )
 
 
 def test_two_drivers_of_one_name_are_refused() -> None:

@@ -5,11 +5,14 @@ import copy
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from orrery.errors import Conflict
+from orrery.names import FIELD_MANAGER, LABEL_MANAGED_BY
 from orrery.ports import Document, HubEvent, Key, Kind, Secret
+from orrery.ports.hub import foreign_secret, is_own
 
 T = TypeVar("T")
 
@@ -43,7 +46,11 @@ class MemoryHub:
         held = self.objects.get(key)
         if held is None:
             created = copy.deepcopy(dict(document))
-            created["metadata"] |= {"uid": f"uid-{next(self._versions)}", "generation": 1}
+            created["metadata"] |= {
+                "uid": f"uid-{next(self._versions)}",
+                "generation": 1,
+                "creationTimestamp": self._now(),
+            }
             self._store(key, created, "ADDED")
             return key
         changed = copy.deepcopy(held)
@@ -90,10 +97,22 @@ class MemoryHub:
         return self.secrets.get((namespace, name))
 
     async def write_secret(self, secret: Secret) -> None:
-        """Create or replace a Secret."""
+        """Create or replace a Secret of our own."""
         await asyncio.sleep(self.latency)
+        place = secret.namespace, secret.name
+        held = self.secrets.get(place)
+        if held is not None and not is_own(held.labels):
+            raise foreign_secret(*place)
         self.writes["secret"] += 1
-        self.secrets[secret.namespace, secret.name] = secret
+        self.secrets[place] = replace(secret, labels={LABEL_MANAGED_BY: FIELD_MANAGER})
+
+    async def delete_secret(self, namespace: str, name: str) -> None:
+        """Delete a Secret of our own."""
+        await asyncio.sleep(self.latency)
+        held = self.secrets.get((namespace, name))
+        if held is not None and is_own(held.labels):
+            self.writes["secret"] += 1
+            del self.secrets[namespace, name]
 
     async def write_status(self, key: Key, uid: str, status: Document) -> None:
         """Replace the status of the very object with *uid*."""

@@ -67,7 +67,7 @@ class Blueprint:
     @property
     def namespace(self) -> str:
         """Namespace of the control plane."""
-        return f"{self.continent.spec.prefix}{self.name}"
+        return self.continent.namespace_of(self.name)
 
     def object_name(self, part: Component | SecretName) -> str:
         """Name the objects of *part*."""

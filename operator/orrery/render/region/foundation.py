@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from orrery.names import ANNOTATION_OWNER
 from orrery.render.region.blueprint import (
     HTTP_PORT,
     RPC_PORT,
@@ -45,6 +46,8 @@ def _namespace(blueprint: Blueprint) -> Manifest:
     modes = ("enforce", "audit", "warn")
     security = {f"pod-security.kubernetes.io/{mode}": POD_SECURITY for mode in modes}
     metadata = {"name": blueprint.namespace, "labels": blueprint.labels() | security}
+    if owner := blueprint.continent.metadata.uid:  # None in a file that was never applied.
+        metadata["annotations"] = {ANNOTATION_OWNER: owner}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
