@@ -43,6 +43,15 @@ META_INSTALL = "orrery_install"
 META_NAMESPACE = "orrery_namespace"
 META_NAME = "orrery_name"
 
+ZONE_SUFFIX = ".zone.orrery"
+"""Ends the name of a zone in certificates."""
+
+GLOBAL_MESH_HOST = "front-door.global-mesh.orrery"
+"""The front door of a global control plane in certificates, whatever its address is."""
+
+GLOBAL_CONTROL_PLANE_HOST = "kuma.global-mesh.orrery"
+"""The global control plane itself in certificates, behind its front door."""
+
 TASK_GROUP = "instances"
 TASK = "app"
 
@@ -109,3 +118,8 @@ def operator_host(region: str) -> str:
 def front_door_host(region: str) -> str:
     """Name a region's front door in certificates: no name that Nomad takes for an agent's."""
     return f"front-door.{region}.orrery"
+
+
+def zone_host(zone: str) -> str:
+    """Name a zone in certificates towards the front door of the global control plane."""
+    return f"{zone}{ZONE_SUFFIX}"

@@ -20,7 +20,7 @@ from tests.lab.requirements import in_ci
 
 from orrery.playground.ports import LOOPBACK, reserve_port
 from orrery.render.region.blueprint import Blueprint
-from orrery.render.region.envoy import ADMIN
+from orrery.render.region.envoy_parts import ADMIN
 from orrery.render.region.envoy_secrets import (
     CERTIFICATES_FOLDER,
     CONFIGURATION_FOLDER,

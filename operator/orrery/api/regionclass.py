@@ -19,6 +19,7 @@ from orrery.api.base import (
     list_map,
     validations,
 )
+from orrery.api.mesh import MeshClass
 
 PLACEHOLDERS: Final = frozenset(
     {"image", "command", "args", "port", "ports", "registryUsername", "registryPassword"}
@@ -115,6 +116,9 @@ class RegionClassSpec(Model):
 
     pki: PkiClass = PkiClass()
     """The certificates of Managed regions."""
+
+    mesh: MeshClass = MeshClass()
+    """The mesh of Managed regions."""
 
 
 class RegionClass(Model):

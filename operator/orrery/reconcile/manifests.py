@@ -94,12 +94,17 @@ async def prune_region(
     namespace: str,
     labels: Mapping[str, str],
     wanted: Collection[ObjectRef],
+    *,
+    retired: Collection[str] = (),
 ) -> Pruning:
-    """Delete what carries *labels* in *namespace* and is not *wanted* any more, if it is little."""
+    """Delete what carries *labels* in *namespace* and is not *wanted* any more, if it is little.
+
+    What is of *retired* components goes however much it is.
+    """
     listed = await _together(
         [_listing(cluster, version, kind, namespace, labels) for version, kind in PRUNED]
     )
-    pruning = prune([body for bodies in listed for body in bodies], wanted)
+    pruning = prune([body for bodies in listed for body in bodies], wanted, retired=retired)
     for ref, uid in pruning.going.items():
         await cluster.delete(ref, uid)
     if pruning.held:
