@@ -15,6 +15,7 @@ VERBS: Final = {
     "plan": "Show what applying manifests would change everywhere.",
     "render": "Show the control planes of Managed regions as manifests.",
     "region": "Forget a region that is gone, or allow a mass stop in one.",
+    "mesh": "Make the Secrets of a global mesh.",
     "continent": "Prepare the Kubernetes cluster of a continent.",
     "recover": "Write deployments back from what regions run.",
     "demo": "Take a tour on a planet on this machine.",

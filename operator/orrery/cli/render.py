@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import click
-import yaml
 
 from orrery.api.base import API_VERSION
 from orrery.api.continent import Continent
@@ -17,8 +16,10 @@ from orrery.api.validation import (
     validate_region,
     validate_region_class,
 )
+from orrery.cli.globalmesh import global_mesh
 from orrery.cli.hub import install_option
 from orrery.cli.manifests import Manifest, read_manifests
+from orrery.cli.readable import readable
 from orrery.errors import InvalidSpec
 from orrery.ports import Document, Kind
 from orrery.render.region import Blueprint, render_region
@@ -36,12 +37,11 @@ _WAITS: Final = (
 )
 
 
-@click.command(epilog=_EXAMPLE)
+@click.group(epilog=_EXAMPLE, invoke_without_command=True, subcommand_metavar="[global-mesh]")
 @click.option(
     "-f",
     "--filename",
     "filenames",
-    required=True,
     multiple=True,
     help="A manifest, a folder of them, or - for standard input; may be given several times.",
 )
@@ -53,17 +53,27 @@ _WAITS: Final = (
     help="IP address of a region's load balancer; may be given for several regions.",
 )
 @install_option
-def render(filenames: tuple[str, ...], addresses: tuple[str, ...], install: str) -> None:
+@click.pass_context
+def render(
+    context: click.Context, filenames: tuple[str, ...], addresses: tuple[str, ...], install: str
+) -> None:
     """Print the control planes of Managed regions as manifests, without a cluster.
 
     The files must hold the Regions, and the Continents and RegionClasses that they name. Secrets
     are named and never printed: the operator makes them. Servers advertise the load balancer's
     address, so what comes after it is shown for regions whose --address is given.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if not filenames:
+        raise click.MissingParameter(ctx=context, param=context.command.params[0])
     try:
         click.echo(rendered(read_manifests(*filenames), _addresses(addresses), install), nl=False)
     except InvalidSpec as error:
         raise click.ClickException(error.message) from error
+
+
+render.add_command(global_mesh)
 
 
 def rendered(
@@ -102,31 +112,13 @@ def rendered(
 
 def _documents(blueprint: Blueprint) -> list[str]:
     parts = [
-        f"---\n# region {blueprint.name}: {layer.name}\n"
-        + yaml.dump(manifest, Dumper=_Readable, sort_keys=False, width=100)
+        f"---\n# region {blueprint.name}: {layer.name}\n" + readable(manifest)
         for layer in render_region(blueprint)
         for manifest in layer.manifests
     ]
     if not blueprint.address:
         parts.append(_WAITS.format(name=blueprint.name) + "\n")
     return parts
-
-
-class _Readable(yaml.SafeDumper):
-    """Writes everything out: no references, and texts of several lines as they are."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        """Write what is the same twice all the same."""
-        del data
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Readable.add_representer(str, _text)
 
 
 def _class_of(region: Region, classes: Mapping[str, RegionClass]) -> RegionClass:

@@ -1,10 +1,12 @@
-"""Say which certificates of the region's authority its mesh needs. Pure."""
+"""Say which certificates a mesh needs: a region's, and the global control plane's. Pure."""
 
 from collections.abc import Sequence
 from ipaddress import ip_address
 
+from orrery import names
 from orrery.planning.certificates import Leaf
 from orrery.ports import Usage
+from orrery.render.globalmesh import GlobalMesh
 from orrery.render.region.blueprint import Blueprint, Component, SecretName
 from orrery.render.region.site import service_names
 
@@ -44,6 +46,28 @@ def mesh_leaves(blueprint: Blueprint) -> Sequence[Leaf]:
         for secret, component in _COMPONENTS.items()
         if secret in mesh_leaf_secrets(blueprint)
     ]
+
+
+def global_leaves(mesh: GlobalMesh) -> Sequence[Leaf]:
+    """Name the certificates that the global control plane needs, all from the mesh's authority."""
+    server, both = frozenset({Usage.SERVER}), frozenset({Usage.SERVER, Usage.CLIENT})
+    hosts = {
+        SecretName.KUMA: (names.GLOBAL_CONTROL_PLANE_HOST, _names(mesh, Component.KUMA), server),
+        SecretName.POSTGRES: (
+            mesh.object_name(Component.POSTGRES),
+            _names(mesh, Component.POSTGRES),
+            server,
+        ),
+        SecretName.FRONT_DOOR: (names.GLOBAL_MESH_HOST, [], both),
+    }
+    return [
+        Leaf(mesh.object_name(secret), name, frozenset({name, *services}), usages)
+        for secret, (name, services, usages) in hosts.items()
+    ]
+
+
+def _names(mesh: GlobalMesh, component: Component) -> list[str]:
+    return service_names(mesh, mesh.object_name(component))
 
 
 def canonical_hosts(*hosts: str) -> frozenset[str]:

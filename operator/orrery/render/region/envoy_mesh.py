@@ -4,6 +4,7 @@ kuma-dp presents no certificate of its own, so on each machine an Envoy wraps wh
 TLS. Here that is unwrapped, and what is inside, kuma-dp's own TLS, goes to a kuma-cp as it is.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from orrery import names
@@ -45,7 +46,7 @@ def mesh_listener(region: str) -> dict[str, Any]:
             ),
         ],
         "transport_socket_connect_timeout": "10s",
-        "transport_socket": client_certificates(names.client_host(region)),
+        "transport_socket": client_certificates(trust(names.client_host(region))),
     }
     return listener(_MESH, DATA_PLANE_PORT, chain) | {"per_connection_buffer_limit_bytes": _BUFFER}
 
@@ -65,8 +66,8 @@ def mesh_cluster(servers: str) -> dict[str, Any]:
     }
 
 
-def client_certificates(host: str, *protocols: str) -> dict[str, Any]:
-    """Demand a certificate for *host*, and speak TLS 1.3 only: Envoys are the clients."""
+def client_certificates(trusted: Mapping[str, Any], *protocols: str) -> dict[str, Any]:
+    """Demand a certificate that is *trusted*, and speak TLS 1.3 only: Envoys are the clients."""
     return typed(
         "envoy.transport_sockets.tls",
         f"{TLS}.DownstreamTlsContext",
@@ -81,6 +82,6 @@ def client_certificates(host: str, *protocols: str) -> dict[str, Any]:
                 "tls_maximum_protocol_version": "TLSv1_3",
             },
             **identity(),
-            **trust(host),
+            **trusted,
         },
     )
