@@ -28,6 +28,7 @@ Example:
 @click.option("--storage", default="5Gi", show_default=True, help="Size of PostgreSQL's volume.")
 @click.option("--storage-class", default="", help="Its class; default: the cluster's own choice.")
 def global_mesh(
+    *,
     image: str,
     namespace: str,
     replicas: int,

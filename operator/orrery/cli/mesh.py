@@ -51,8 +51,9 @@ def secrets(namespace: str, operator_namespace: str, filename: str | None, days:
     """Print the Secrets that `orrery render global-mesh` names. They hold keys.
 
     The first run makes the authority and the password of PostgreSQL: `kubectl create` refuses to
-    replace those that exist. Later runs are given the authority, print certificates only, and so renew them: the front door takes them over by itself,
-    Kuma and PostgreSQL when their pods are started anew.
+    replace those that exist. Later runs are given the authority, print certificates only, and so
+    renew them: the front door takes them over by itself, Kuma and PostgreSQL when their pods are
+    started anew.
     """
     try:
         authority = None if filename is None else _read_authority(filename)

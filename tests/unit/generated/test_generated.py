@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from orrery.api.conditions import ConditionType, Reason
 from orrery.cli import main
-from orrery.cli.generate import documented_members, generate, generated, leftovers
+from orrery.cli.generate import RENDERED, documented_members, generate, generated, leftovers
 
 ROOT = Path(__file__).parents[3]
 
@@ -57,7 +57,8 @@ def test_every_reason_says_what_it_means_and_then_what_to_do() -> None:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """Make a source tree that holds what files are generated from, and none of them."""
-    shutil.copytree(ROOT / "examples" / "managed", tmp_path / "examples" / "managed")
+    for folder in RENDERED:
+        shutil.copytree(ROOT / "examples" / folder, tmp_path / "examples" / folder)
     return tmp_path
 
 
