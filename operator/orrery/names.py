@@ -32,10 +32,10 @@ ANNOTATION_FORGET_AUTHORITY = f"{GROUP}/forget-authority"
 """On a Managed Region: the fingerprint of an authority that is lost and may be replaced."""
 
 ANNOTATION_OWNER = f"{GROUP}/owner"
-"""On a region's namespace: the uid of the Continent that it was built for, so of its hub."""
+"""On a region's namespace: the Continent that it was built for."""
 
 ANNOTATION_TAKE_OVER = f"{GROUP}/take-over"
-"""On a Continent: the owner, gone for good, whose regions' namespaces it takes over."""
+"""On a Continent: another one, whose regions' namespaces it takes over."""
 
 ANNOTATION_CONFIGURATION = f"{GROUP}/configuration"
 """On a pod template: digest of the configuration, so that another one means other pods."""
@@ -52,6 +52,15 @@ LABEL_PART_OF = "app.kubernetes.io/part-of"
 META_INSTALL = "orrery_install"
 META_NAMESPACE = "orrery_namespace"
 META_NAME = "orrery_name"
+
+ZONE_SUFFIX = ".zone.orrery"
+"""Ends the name of a zone in certificates."""
+
+GLOBAL_MESH_HOST = "front-door.global-mesh.orrery"
+"""The front door of a global control plane in certificates, whatever its address is."""
+
+GLOBAL_CONTROL_PLANE_HOST = "kuma.global-mesh.orrery"
+"""The global control plane itself in certificates, behind its front door."""
 
 TASK_GROUP = "instances"
 TASK = "app"
@@ -124,3 +133,8 @@ def front_door_host(region: str) -> str:
 def machine_host(region: str, machine: str) -> str:
     """Name one machine of a region in its certificate: no name that Nomad takes for an agent's."""
     return f"{machine}.machine.{region}.orrery"
+
+
+def zone_host(zone: str) -> str:
+    """Name a zone in certificates towards the front door of the global control plane."""
+    return f"{zone}{ZONE_SUFFIX}"

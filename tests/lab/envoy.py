@@ -20,7 +20,7 @@ from tests.lab.requirements import in_ci
 
 from orrery.playground.ports import LOOPBACK, reserve_port
 from orrery.render.region.blueprint import Blueprint
-from orrery.render.region.envoy import ADMIN
+from orrery.render.region.envoy_parts import ADMIN
 from orrery.render.region.envoy_secrets import (
     CERTIFICATES_FOLDER,
     CONFIGURATION_FOLDER,
@@ -108,7 +108,7 @@ def project(folder: Path, secret: Secret) -> None:
 
 def validate(envoy: Path, files: Mapping[str, str], folder: Path) -> str:
     """Have Envoy check a configuration; return what it says."""
-    _write(folder, _moved(files, folder))
+    write_files(folder, on_disk(files, folder))
     done = subprocess.run(
         [str(envoy), "--mode", "validate", "-c", str(folder / ENVOY_FILE)],
         capture_output=True,
@@ -129,11 +129,11 @@ def on_loopback(
     name stays, and that port on loopback is asked for it. The admin socket's name is unique, since
     the network namespace is not.
     """
-    moved = _moved(files, door.folder)
+    moved = on_disk(files, door.folder)
     document: Any = json.loads(moved[ENVOY_FILE].replace(ADMIN, door.admin))
     ports = {"nomad-rpc": door.rpc, "nomad-http": door.http, "ready": door.ready}
     for listener in document["static_resources"]["listeners"]:
-        listener["address"]["socket_address"] = _address(ports[listener["name"]])
+        listener["address"]["socket_address"] = socket_address(ports[listener["name"]])
     for cluster in document["static_resources"]["clusters"]:
         if cluster["name"] != "ready":
             part = cluster["name"].removeprefix("nomad-")
@@ -142,7 +142,7 @@ def on_loopback(
             host = named if dns else LOOPBACK
             endpoints = [
                 {
-                    "address": {"socket_address": _address(getattr(backend, part), host)},
+                    "address": {"socket_address": socket_address(getattr(backend, part), host)},
                     "health_check_config": {"port_value": backend.http},
                 }
                 for backend in backends
@@ -151,7 +151,7 @@ def on_loopback(
             if dns:
                 lookup = cluster["cluster_type"]["typed_config"]["typed_dns_resolver_config"]
                 lookup["typed_config"] |= {
-                    "resolvers": [{"socket_address": _address(dns) | {"protocol": "UDP"}}],
+                    "resolvers": [{"socket_address": socket_address(dns) | {"protocol": "UDP"}}],
                     "dns_resolver_options": {"no_default_search_domain": True},
                 }
     return moved | {ENVOY_FILE: json.dumps(document)}
@@ -171,7 +171,7 @@ async def running_front_door(
     admin = f"@{uuid.uuid4().hex}"
     door = FrontDoor(folder, reserve_port(), reserve_port(), reserve_port(), admin)
     door.renew(secret)
-    _write(folder, on_loopback(render_files(blueprint), door, backends, dns))
+    write_files(folder, on_loopback(render_files(blueprint), door, backends, dns))
     process = _start(envoy, folder, blueprint)
     door.pid = process.pid
     try:
@@ -179,7 +179,7 @@ async def running_front_door(
         assert process.poll() is None, door.log[-3000:]
         yield door
     finally:
-        await asyncio.to_thread(_stop, process)
+        await asyncio.to_thread(stop_process, process)
 
 
 def _start(envoy: Path, folder: Path, blueprint: Blueprint) -> subprocess.Popen[bytes]:
@@ -195,7 +195,7 @@ def _start(envoy: Path, folder: Path, blueprint: Blueprint) -> subprocess.Popen[
         )
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop_process(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(STOP_SECONDS)
@@ -211,7 +211,7 @@ def _look(process: subprocess.Popen[bytes], door: FrontDoor) -> bool:
         return False
 
 
-def _moved(files: Mapping[str, str], folder: Path) -> dict[str, str]:
+def on_disk(files: Mapping[str, str], folder: Path) -> dict[str, str]:
     tls = str(folder / "tls")
     return {
         name: text.replace(CERTIFICATES_FOLDER, tls).replace(CONFIGURATION_FOLDER, str(folder))
@@ -219,11 +219,11 @@ def _moved(files: Mapping[str, str], folder: Path) -> dict[str, str]:
     }
 
 
-def _write(folder: Path, files: Mapping[str, str]) -> None:
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def _address(port: int, host: str = LOOPBACK) -> dict[str, Any]:
+def socket_address(port: int, host: str = LOOPBACK) -> dict[str, Any]:
     return {"address": host, "port_value": port}

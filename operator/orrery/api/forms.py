@@ -23,9 +23,10 @@ class Form(NamedTuple):
 _HOST = r"([a-zA-Z0-9][-.a-zA-Z0-9]*|\[[0-9a-fA-F:.]+\])"
 _OCTET = r"(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
 _LOOPBACK = rf"(localhost|127(\.{_OCTET}){{3}}|\[::1\])"
-_PORT = (
-    r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+_PORT_NUMBER = (
+    r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 )
+_PORT = rf"(:{_PORT_NUMBER})?"
 
 _VARIABLES: Final = (
     "ALLOC_(DIR|ID|INDEX|NAME)|CPU_LIMIT|DC|JOB_(ID|NAME)|MEMORY_(MAX_)?LIMIT|NAMESPACE|REGION"
@@ -122,6 +123,11 @@ HOST_NAME: Final = Form(
     "a DNS name such as fra.regions.example, or an IPv4 address",
 )
 
+HOST_PORT: Final = Form(
+    rf"^{_HOST}:{_PORT_NUMBER}$",
+    "HOST:PORT with a DNS name or an address, such as mesh.example:5685 or [2001:db8::1]:5685",
+)
+
 FORMS: Final = (
     LABEL,
     OPTIONAL_LABEL,
@@ -143,6 +149,7 @@ FORMS: Final = (
     CIDR,
     MIRROR,
     HOST_NAME,
+    HOST_PORT,
 )
 
 ALLOWED: Final = {form.pattern: form.allowed for form in FORMS}

@@ -20,6 +20,7 @@ from orrery.api.base import (
     literal,
     validations,
 )
+from orrery.api.mesh import MeshClass
 
 PLACEHOLDERS: Final = frozenset(
     {"image", "command", "args", "port", "ports", "registryUsername", "registryPassword"}
@@ -142,6 +143,9 @@ class RegionClassSpec(Model):
 
     pki: PkiClass = PkiClass()
     """The certificates of Managed regions."""
+
+    mesh: MeshClass = MeshClass()
+    """The mesh of Managed regions."""
 
 
 class RegionClass(Model):

@@ -15,6 +15,7 @@ VERBS: Final = {
     "plan": "Show what applying manifests would change everywhere.",
     "render": "Show the control planes of Managed regions as manifests.",
     "region": "Let machines join a region; forget one, allow a mass stop.",
+    "mesh": "Make the Secrets of a global mesh.",
     "continent": "Prepare the Kubernetes cluster of a continent.",
     "recover": "Write deployments back from what regions run.",
     "demo": "Take a tour on a planet on this machine.",

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import click
-import yaml
 
 from orrery.api.base import API_VERSION
 from orrery.api.continent import Continent
@@ -18,8 +17,10 @@ from orrery.api.validation import (
     validate_region,
     validate_region_class,
 )
+from orrery.cli.globalmesh import global_mesh
 from orrery.cli.hub import install_option
 from orrery.cli.manifests import Manifest, read_manifests
+from orrery.cli.readable import readable
 from orrery.cli.renderfolder import write_bases
 from orrery.errors import InvalidSpec
 from orrery.ports import Document, Kind
@@ -40,12 +41,11 @@ _WAITS: Final = (
 )
 
 
-@click.command(epilog=_EXAMPLE)
+@click.group(epilog=_EXAMPLE, invoke_without_command=True, subcommand_metavar="[global-mesh]")
 @click.option(
     "-f",
     "--filename",
     "filenames",
-    required=True,
     multiple=True,
     help="A manifest, a folder of them, or - for standard input; may be given several times.",
 )
@@ -62,8 +62,13 @@ _WAITS: Final = (
     help="Write files below this folder instead: Kustomize bases, by continent.",
 )
 @install_option
+@click.pass_context
 def render(
-    filenames: tuple[str, ...], addresses: tuple[str, ...], output_dir: Path | None, install: str
+    context: click.Context,
+    filenames: tuple[str, ...],
+    addresses: tuple[str, ...],
+    output_dir: Path | None,
+    install: str,
 ) -> None:
     """Print the control planes of Managed regions as manifests, without a cluster.
 
@@ -71,6 +76,10 @@ def render(
     are named and never printed: the operator makes them. Servers advertise the load balancer's
     address, so what comes after it is shown for regions whose --address is given.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if not filenames:
+        raise click.MissingParameter(ctx=context, param=context.command.params[0])
     try:
         blueprints = blueprints_of(read_manifests(*filenames), _addresses(addresses), install)
         if output_dir is None:
@@ -82,6 +91,9 @@ def render(
             click.echo(_waits(blueprint), nl=False)
     except InvalidSpec as error:
         raise click.ClickException(error.message) from error
+
+
+render.add_command(global_mesh)
 
 
 def rendered(
@@ -134,8 +146,7 @@ def _document(blueprint: Blueprint) -> str:
 def _layers(blueprint: Blueprint) -> dict[str, str]:
     return {
         layer.name: "".join(
-            f"---\n# region {blueprint.name}: {layer.name}\n"
-            + yaml.dump(manifest, Dumper=_Readable, sort_keys=False, width=100)
+            f"---\n# region {blueprint.name}: {layer.name}\n" + readable(manifest)
             for manifest in layer.manifests
         )
         for layer in render_region(blueprint)
@@ -152,23 +163,6 @@ def _by_continent(blueprints: Sequence[Blueprint]) -> dict[str, dict[str, dict[s
         regions = texts.setdefault(blueprint.continent.metadata.name, {})
         regions[blueprint.name] = _layers(blueprint)
     return texts
-
-
-class _Readable(yaml.SafeDumper):
-    """Writes everything out: no references, and texts of several lines as they are."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        """Write what is the same twice all the same."""
-        del data
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Readable.add_representer(str, _text)
 
 
 def _class_of(region: Region, classes: Mapping[str, RegionClass]) -> RegionClass:

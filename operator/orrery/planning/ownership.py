@@ -7,19 +7,19 @@ from orrery.ports import Document, ObjectRef
 
 
 def owner_of(namespace: Document) -> str:
-    """Return the uid of the Continent that a region's namespace was built for; empty: not known."""
+    """Name the Continent that a region's namespace was built for; empty when it does not say."""
     annotations = namespace["metadata"].get("annotations") or {}
     return str(annotations.get(ANNOTATION_OWNER, ""))
 
 
 def taken(
-    namespace: Document | None, labels: Mapping[str, str], continent: Mapping[str, str | None]
+    namespace: Document | None, labels: Mapping[str, str], continent: str, *, take: str | None
 ) -> str:
     """Say who else has *namespace*, and what to do about it; empty when the region may use it.
 
-    *labels* are those of the region. *continent* has the ``name`` and ``uid`` of the region's
-    Continent, and whose namespaces it may ``take``. An install id does not tell two hubs apart,
-    nor a hub from the one that replaces it: the uid of the Continent does.
+    *labels* are those of the region. *continent* is the name of the region's Continent, which may
+    *take* the namespaces of another one. A hub that replaces another has its install id and its
+    names, and so finds what is its own without a word.
     """
     if namespace is None:
         return ""
@@ -28,13 +28,12 @@ def taken(
         if theirs.get(label, labels[label]) != labels[label]:
             return (
                 f'{ref} belongs to {words} "{theirs[label]}": choose another spec.namespacePrefix'
-                f' for Continent "{continent["name"]}", which is made anew for that'
+                f' for Continent "{continent}", which is made anew for that'
             )
     owner = owner_of(namespace)
-    if not owner or not continent["uid"] or owner in {continent["uid"], continent["take"]}:
+    if owner in {"", continent, take}:
         return ""
     return (
-        f"{ref} was built for a Continent with another uid, {owner}: two hubs, or two continents,"
-        f" would share it. If that one is gone for good, take its regions over: kubectl annotate"
-        f" --overwrite continent {continent['name']} {ANNOTATION_TAKE_OVER}={owner}"
+        f'{ref} was built for Continent "{owner}": if that one is not to have it any more, take it'
+        f" over: kubectl annotate --overwrite continent {continent} {ANNOTATION_TAKE_OVER}={owner}"
     )

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from orrery.names import LABEL_NAME
 from orrery.ports import Document, ObjectRef
 from orrery.ports.resources import RESOURCES
 
@@ -33,13 +34,18 @@ class Pruning:
 
 
 def prune(
-    live: Sequence[Document], wanted: Collection[ObjectRef], *, limit: int | None = None
+    live: Sequence[Document],
+    wanted: Collection[ObjectRef],
+    *,
+    limit: int | None = None,
+    retired: Collection[str] = (),
 ) -> Pruning:
     """Choose of the objects in *live* those that are not *wanted*, all of them or none.
 
     None when they are more than *limit*, by default a fifth of all and at least three, and none
     when nothing that lives is wanted: a mistake in rendering must not empty a namespace. What other
     objects own goes with its owners, so it is left alone; so is what is being deleted already.
+    Objects of *retired* components do not count: somebody asked for a region without them.
     """
     standing = {
         ObjectRef.of(body): str(body["metadata"]["uid"])
@@ -49,7 +55,12 @@ def prune(
         and not body["metadata"].get("deletionTimestamp")
     }
     going = {ref: standing[ref] for ref in sorted(standing.keys() - set(wanted))}
+    asked = {
+        ObjectRef.of(body)
+        for body in live
+        if (body["metadata"].get("labels") or {}).get(LABEL_NAME) in retired
+    }
     allowed = max(FEW, len(standing) // PART) if limit is None else limit
-    if len(going) > allowed or len(going) == len(standing):
+    if len(going.keys() - asked) > allowed or len(going) == len(standing):
         return Pruning({}, tuple(going))
     return Pruning(going)

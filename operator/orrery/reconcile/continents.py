@@ -299,7 +299,7 @@ class Continents:
         cluster, name = self._cluster(host, member), member.region.metadata.name
         continent = validate_continent(self._object(Kind.CONTINENT, member.region.spec.continent))
         labels = region_labels(self._install, name)
-        await tear_down(cluster, continent.namespace_of(name), labels, continent.metadata.uid)
+        await tear_down(cluster, continent.namespace_of(name), labels, continent.metadata.name)
         member.teardown = "done"
         self._region_changed(name)
 

@@ -34,6 +34,7 @@ from orrery.ports import (
 from orrery.ports.values import decoded
 from orrery.reconcile.credentials import decode
 from orrery.reconcile.manifests import AppliedMemory, enforce, prune_region
+from orrery.reconcile.meshplane import MeshPlane, retired_components
 from orrery.reconcile.regionsecrets import SecretsOutcome, ensure_secrets
 from orrery.render.region import Blueprint, Component, Layer, Manifest, render_region
 from orrery.render.region.blueprint import SecretName
@@ -56,6 +57,7 @@ class ControlPlaneScope:
     rendered: list[Manifest] = field(default_factory=list)  # every phase that enforces
     repaired: list[str] = field(default_factory=list)  # every phase that enforces
     secrets: SecretsOutcome | None = None  # keep_secrets
+    mesh_problem: OrreryError | None = None  # raise_mesh
 
 
 class ControlPlaneBuilder:
@@ -69,6 +71,7 @@ class ControlPlaneBuilder:
         self._pki = pki
         self._clock = clock
         self._config = config
+        self._mesh = MeshPlane(hub=hub, pki=pki, clock=clock, namespace=config.namespace)
 
     async def build(self, scope: ControlPlaneScope) -> None:
         """Bring *scope* as far as it goes. Raises what it waits for, or what is wrong."""
@@ -86,7 +89,9 @@ class ControlPlaneBuilder:
             self.open_front_door,
             self.bootstrap,
             self.hand_over,
+            self._mesh.raise_mesh,
             self.clear_away,
+            self._mesh.await_mesh,
         )
 
     async def claim(self, scope: ControlPlaneScope) -> None:
@@ -94,8 +99,7 @@ class ControlPlaneBuilder:
         blueprint, metadata = scope.blueprint, scope.blueprint.continent.metadata
         namespace = await scope.cluster.read(ObjectRef("v1", "Namespace", "", blueprint.namespace))
         take = metadata.annotations.get(names.ANNOTATION_TAKE_OVER)
-        continent = {"name": metadata.name, "uid": metadata.uid, "take": take}
-        if problem := taken(namespace, blueprint.labels(), continent):
+        if problem := taken(namespace, blueprint.labels(), metadata.name, take=take):
             raise InvalidSpec(Reason.NAMESPACE_TAKEN, problem)
 
     async def recognize(self, scope: ControlPlaneScope) -> None:
@@ -146,7 +150,11 @@ class ControlPlaneBuilder:
             mounted=None if servers is None else _mounted(servers),
         )
         scope.secrets = secrets
-        scope.blueprint = replace(scope.blueprint, certificates=secrets.nomad_tls_digest)
+        scope.blueprint = replace(
+            scope.blueprint,
+            certificates=secrets.nomad_tls_digest,
+            mesh_certificates=secrets.mesh_tls_digest,
+        )
         scope.told = scope.told.model_copy(
             update={"authority": secrets.authority, "expires": _moment(secrets.expires)}
         )
@@ -228,6 +236,7 @@ class ControlPlaneBuilder:
             scope.blueprint.namespace,
             names.region_labels(self._config.install, scope.blueprint.name),
             wanted,
+            retired=retired_components(scope.blueprint),
         )
 
     async def _servers(self, scope: ControlPlaneScope) -> Document | None:

@@ -94,9 +94,14 @@ async def prune_region(
     namespace: str,
     labels: Mapping[str, str],
     wanted: Collection[ObjectRef],
+    *,
+    retired: Collection[str] = (),
 ) -> Pruning:
-    """Delete what carries *labels* in *namespace* and is not *wanted* any more, if it is little."""
-    pruning = prune(await list_region(cluster, namespace, labels), wanted)
+    """Delete what carries *labels* in *namespace* and is not *wanted* any more, if it is little.
+
+    What is of *retired* components goes however much it is.
+    """
+    pruning = prune(await list_region(cluster, namespace, labels), wanted, retired=retired)
     for ref, uid in pruning.going.items():
         await cluster.delete(ref, uid)
     if pruning.held:

@@ -29,7 +29,8 @@ from orrery.planning.certificates import (
     next_step,
 )
 from orrery.ports import Clock, ContinentalCluster, Document, KeyPair, ObjectRef, Pki
-from orrery.reconcile.regionleaves import LEAVES, region_leaves
+from orrery.reconcile.meshleaves import mesh_leaf_secrets
+from orrery.reconcile.regionleaves import leaf_secrets, region_leaves
 from orrery.reconcile.secretfacts import (
     AUTHORITY_KEYS,
     PREVIOUS,
@@ -40,11 +41,13 @@ from orrery.reconcile.secretfacts import (
     decode,
     digest,
     encode,
+    joint_digest,
     pair_in,
     read_facts,
     texts_of,
 )
 from orrery.render.region.blueprint import Blueprint, SecretName
+from orrery.render.region.postgres import PASSWORD_KEY
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +55,6 @@ AUTHORITY_LIFETIME: Final = timedelta(days=3650)
 
 STEPS_MAX: Final = 30
 """More than any pass takes: beyond, somebody else keeps writing the same Secrets."""
-
-_KEPT: Final = (SecretName.AUTHORITY, *LEAVES, SecretName.GOSSIP, SecretName.BOOTSTRAP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class SecretsOutcome:
     """Digest of what the servers mount, made of certificates only: another one, another rollout."""
     front_door_tls_digest: str
     """The same of what the front door mounts."""
+    mesh_tls_digest: str
+    """The same of what the mesh mounts, empty without one."""
     operator: OperatorCredentials
 
 
@@ -103,6 +106,8 @@ async def ensure_secrets(
     await keeper.keep_certificates(authority, settled=settled)
     await keeper.keep(SecretName.GOSSIP, "gossip.json", lambda: _gossip(pki.gossip_key()))
     await keeper.keep(SecretName.BOOTSTRAP, "token", pki.token)
+    if SecretName.POSTGRES in leaf_secrets(blueprint):
+        await keeper.keep(SecretName.POSTGRES_PASSWORD, PASSWORD_KEY, pki.token)
     return keeper.outcome()
 
 
@@ -118,12 +123,21 @@ class _Keeper:
         self._now = now
         self._annotations = blueprint.region.metadata.annotations
         self._leaves = region_leaves(blueprint)
-        self._parts = {blueprint.object_name(part): part for part in _KEPT}
+        self._leaf_secrets = leaf_secrets(blueprint)
+        self._kept = [
+            SecretName.AUTHORITY,
+            *self._leaf_secrets,
+            SecretName.GOSSIP,
+            SecretName.BOOTSTRAP,
+        ]
+        if SecretName.POSTGRES in self._leaf_secrets:
+            self._kept.append(SecretName.POSTGRES_PASSWORD)
+        self._parts = {blueprint.object_name(part): part for part in self._kept}
         self._held: dict[SecretName, Document | None] = {}
 
     async def gather(self) -> None:
         """Read all Secrets."""
-        await asyncio.gather(*map(self._read, _KEPT))
+        await asyncio.gather(*map(self._read, self._kept))
 
     async def keep_certificates(self, remembered: str, *, settled: bool) -> None:
         """Take one step after the other until all is well."""
@@ -168,6 +182,9 @@ class _Keeper:
             expires=min(*ends, facts.authority.current.not_after),
             nomad_tls_digest=self.nomad_tls_digest,
             front_door_tls_digest=digest(self._texts(SecretName.FRONT_DOOR)),
+            mesh_tls_digest=joint_digest(
+                [self._texts(part) for part in mesh_leaf_secrets(self._blueprint)]
+            ),
             operator=OperatorCredentials(
                 operator["ca.crt"], operator["tls.crt"], operator["tls.key"]
             ),
@@ -244,7 +261,7 @@ class _Keeper:
 
     def _facts(self) -> Facts:
         exists = self._held[SecretName.AUTHORITY] is not None
-        leaves = {self._blueprint.object_name(part): part for part in LEAVES}
+        leaves = {self._blueprint.object_name(part): part for part in self._leaf_secrets}
         return read_facts(
             self._pki,
             self._texts(SecretName.AUTHORITY) if exists else None,
@@ -258,7 +275,9 @@ class _Keeper:
     def _tell(self, loss: Loss, remembered: str) -> str:
         blueprint = self._blueprint
         name = blueprint.object_name(SecretName.AUTHORITY)
-        others = sorted(blueprint.object_name(part) for part in (SecretName.AUTHORITY, *LEAVES))
+        others = sorted(
+            blueprint.object_name(part) for part in (SecretName.AUTHORITY, *self._leaf_secrets)
+        )
         listed = ", ".join(f'"{other}"' for other in others)
         annotation = names.ANNOTATION_FORGET_AUTHORITY
         forget = f' and annotate the Region with {annotation}="{remembered}"' if remembered else ""

@@ -88,6 +88,12 @@ def digest(texts: Texts) -> str:
     return sha256(f"{texts['tls.crt']}\n{texts['ca.crt']}".encode()).hexdigest()
 
 
+def joint_digest(several: Sequence[Texts]) -> str:
+    """Fingerprint what several Secrets hold together; empty for none."""
+    joined = "".join(map(digest, several))
+    return sha256(joined.encode()).hexdigest() if joined else ""
+
+
 def _authority(pki: Pki, texts: Texts) -> HeldAuthority | None:
     current = pki.inspect(pair_in(texts))
     successor = pki.inspect(pair_in(texts, "next"))

@@ -154,7 +154,11 @@ class MemoryHub:
     def _now(self) -> str:
         """Write the moment as the clock of the world has it, which begins with the year 2026."""
         begin = datetime(2026, 1, 1, tzinfo=UTC)
-        moment = begin + timedelta(seconds=asyncio.get_running_loop().time())
+        try:
+            seconds = asyncio.get_running_loop().time()
+        except RuntimeError:  # Before the world begins to turn.
+            seconds = 0.0
+        moment = begin + timedelta(seconds=seconds)
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _held(self, key: Key, uid: str) -> dict[str, Any]:

@@ -18,6 +18,9 @@ RPC_PORT: Final = 4647
 HTTP_PORT: Final = 4646
 SERF_PORT: Final = 4648
 
+DATA_PLANE_PORT: Final = 5678
+"""Kuma's: outside as inside, since a data plane goes to the port that kuma-cp itself listens at."""
+
 DOCKER_HUB: Final = "docker.io"
 
 
@@ -27,6 +30,8 @@ class Component(StrEnum):
     NOMAD = "nomad"
     FRONT_DOOR = "front-door"
     BOOTSTRAP = "bootstrap"
+    KUMA = "kuma"
+    POSTGRES = "postgres"
 
 
 class SecretName(StrEnum):
@@ -44,6 +49,15 @@ class SecretName(StrEnum):
     """``gossip.json``: configuration of the servers with the key of their gossip."""
     BOOTSTRAP = "bootstrap-token"
     """``token``: the management token, chosen before the ACL system is set up. Orrery uses it."""
+    KUMA = "kuma-tls"
+    """``tls.crt``, ``tls.key`` and ``ca.crt`` of kuma-cp."""
+    POSTGRES = "postgres-tls"
+    """The same of its PostgreSQL."""
+    POSTGRES_PASSWORD = "postgres-password"  # noqa: S105 - the name of a Secret
+    """``password``: chosen before PostgreSQL is set up."""
+    ZONE = "zone-tls"
+    """``tls.crt`` and ``tls.key`` of the zone, for the global control plane's front door, and in
+    ``ca.crt`` what it trusts there: none of it is from the region's authority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +72,8 @@ class Blueprint:
     """IP address of the load balancer; empty until it has one."""
     certificates: str = ""
     """Digest of the servers' certificates: they start anew to take over other ones."""
+    mesh_certificates: str = ""
+    """The same of the mesh."""
 
     @property
     def name(self) -> str:

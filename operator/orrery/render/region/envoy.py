@@ -16,15 +16,23 @@ Every field exists in Envoy 1.36.
 from typing import Any, Final
 
 from orrery import names
-from orrery.api.base import GROUP
 from orrery.render.region.blueprint import HTTP_PORT, RPC_PORT
+from orrery.render.region.envoy_mesh import MESH_CONNECTIONS, mesh_cluster, mesh_listener
+from orrery.render.region.envoy_parts import (
+    ADMIN,
+    NETWORK,
+    by_handshake,
+    checked_cluster,
+    connection_limit,
+    failures_log,
+    handshake,
+    http_manager,
+    listener,
+    ready_cluster,
+    ready_listener,
+    upstream_tls,
+)
 from orrery.render.region.envoy_secrets import TLS, identity, message, trust, typed
-
-ADMIN: Final = f"@{GROUP}/front-door-admin"
-"""Envoy's admin interface: an abstract socket, which lives in the pod's network namespace only."""
-
-READY_PORT: Final = 9646
-"""Where the kubelet asks in plain HTTP; serves ``/ready`` and nothing else."""
 
 RPC_CONNECTIONS: Final = 10_000
 """At one Envoy. A machine holds one to three, so two Envoys carry a region of thousands."""
@@ -51,41 +59,34 @@ and the event stream beats every 30 s."""
 CONNECTION_AGE: Final = 600
 """Seconds after which the next reply ends a connection: certificates are looked at once more."""
 
-_NETWORK: Final = "envoy.extensions.filters.network"
-_SPOOFABLE: Final = (
-    "forwarded",
-    "x-envoy-external-address",  # Envoy's own, and no server asks for it
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-real-ip",
-)
-
 _RPC: Final = "nomad-rpc"
 _HTTP: Final = "nomad-http"
-_READY: Final = "ready"
-_HANDSHAKE: Final = "handshake"
 
 _RPC_BUFFER: Final = 64 * 1024
 """Bytes of each direction of a connection: there may be thousands, and the kernel has its own."""
 
 
-def render_envoy(region: str, *, servers: str) -> dict[str, Any]:
+def render_envoy(region: str, *, servers: str, mesh: str = "") -> dict[str, Any]:
     """Write the static configuration of *region*'s front door; *servers* names all its servers.
 
-    Nothing in it changes when a certificate is renewed: those are read from the files of
-    `orrery.render.region.envoy_secrets`.
+    *mesh* names all its kuma-cps, where it has a mesh. Nothing in it changes when a certificate is
+    renewed: those are read from the files of `orrery.render.region.envoy_secrets`.
     """
     return {
         "node": {"id": "front-door", "cluster": region},
         "admin": {"address": {"pipe": {"path": ADMIN}}},
         "static_resources": {
-            "listeners": [_rpc_listener(), _http_listener(region), _ready_listener()],
+            "listeners": [
+                _rpc_listener(),
+                _http_listener(region),
+                *([mesh_listener(region)] if mesh else []),
+                ready_listener(),
+            ],
             "clusters": [
                 _rpc_cluster(servers),
                 _http_cluster(servers, names.server_host(region)),
-                _ready_cluster(),
+                *([mesh_cluster(mesh)] if mesh else []),
+                ready_cluster(),
             ],
         },
         "overload_manager": {
@@ -94,7 +95,9 @@ def render_envoy(region: str, *, servers: str) -> dict[str, Any]:
                     "envoy.resource_monitors.global_downstream_max_connections",
                     "envoy.extensions.resource_monitors.downstream_connections.v3"
                     ".DownstreamConnectionsConfig",
-                    max_active_downstream_connections=RPC_CONNECTIONS + HTTP_CONNECTIONS,
+                    max_active_downstream_connections=RPC_CONNECTIONS
+                    + HTTP_CONNECTIONS
+                    + (MESH_CONNECTIONS if mesh else 0),
                 )
             ]
         },
@@ -105,7 +108,7 @@ def _rpc_listener() -> dict[str, Any]:
     filters = [
         typed(
             "envoy.filters.network.local_ratelimit",
-            f"{_NETWORK}.local_ratelimit.v3.LocalRateLimit",
+            f"{NETWORK}.local_ratelimit.v3.LocalRateLimit",
             stat_prefix=_RPC,
             token_bucket={
                 "max_tokens": RPC_BURST,
@@ -113,26 +116,26 @@ def _rpc_listener() -> dict[str, Any]:
                 "fill_interval": "0.1s",
             },
         ),
-        _connection_limit(_RPC, RPC_CONNECTIONS),
+        connection_limit(_RPC, RPC_CONNECTIONS),
         typed(
             "envoy.filters.network.tcp_proxy",
-            f"{_NETWORK}.tcp_proxy.v3.TcpProxy",
+            f"{NETWORK}.tcp_proxy.v3.TcpProxy",
             stat_prefix=_RPC,
             cluster=_RPC,
             # Nomad's multiplexer says something every 30 s, so this is a machine that is gone.
             idle_timeout="600s",
             max_connect_attempts=3,
-            access_log=_failures_log(),
+            access_log=failures_log(),
         ),
     ]
-    return _listener(_RPC, RPC_PORT, {"filters": filters}) | {
+    return listener(_RPC, RPC_PORT, {"filters": filters}) | {
         "per_connection_buffer_limit_bytes": _RPC_BUFFER
     }
 
 
 def _http_listener(region: str) -> dict[str, Any]:
     chain = {
-        "filters": [_connection_limit(_HTTP, HTTP_CONNECTIONS), _http_manager()],
+        "filters": [connection_limit(_HTTP, HTTP_CONNECTIONS), _http_manager()],
         "transport_socket_connect_timeout": "10s",
         "transport_socket": typed(
             "envoy.transport_sockets.tls",
@@ -152,7 +155,7 @@ def _http_listener(region: str) -> dict[str, Any]:
             },
         ),
     }
-    return _listener(_HTTP, HTTP_PORT, chain)
+    return listener(_HTTP, HTTP_PORT, chain)
 
 
 def _http_manager() -> dict[str, Any]:
@@ -170,7 +173,7 @@ def _http_manager() -> dict[str, Any]:
         "envoy.extensions.filters.http.buffer.v3.Buffer",
         max_request_bytes=REQUEST_BYTES,
     )
-    return _manager(
+    return http_manager(
         _HTTP,
         route,
         buffer,
@@ -182,112 +185,18 @@ def _http_manager() -> dict[str, Any]:
             "max_connection_duration": f"{CONNECTION_AGE}s",
             "max_headers_count": 64,
         },
-        access_log=_failures_log(),
+        access_log=failures_log(),
     )
-
-
-def _ready_listener() -> dict[str, Any]:
-    method = {"name": ":method", "string_match": {"exact": "GET"}}
-    route = {
-        "match": {"path": "/ready", "headers": [method]},
-        "route": {"cluster": _READY, "timeout": "5s"},
-    }
-    manager = _manager(
-        _READY,
-        route,
-        stream_idle_timeout="5s",
-        request_timeout="5s",
-        common_http_protocol_options={"idle_timeout": "60s", "max_headers_count": 64},
-    )
-    chain = {"filters": [_connection_limit(_READY, 100), manager]}
-    return _listener(_READY, READY_PORT, chain) | {"ignore_global_conn_limit": True}
-
-
-def _listener(name: str, port: int, chain: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "address": {"socket_address": {"address": "0.0.0.0", "port_value": port}},  # noqa: S104 - of a pod
-        "filter_chains": [chain],
-    }
-
-
-def _manager(
-    name: str, route: dict[str, Any], *filters: dict[str, Any], **settings: Any
-) -> dict[str, Any]:
-    """Speak HTTP as the only proxy before a server: nothing is rewritten, added or believed."""
-    return typed(
-        "envoy.filters.network.http_connection_manager",
-        f"{_NETWORK}.http_connection_manager.v3.HttpConnectionManager",
-        stat_prefix=name,
-        codec_type="HTTP1",
-        normalize_path=False,
-        merge_slashes=False,
-        path_with_escaped_slashes_action="KEEP_UNCHANGED",
-        use_remote_address=True,
-        internal_address_config={},  # no address may steer Envoy by headers, private ones included
-        skip_xff_append=True,
-        generate_request_id=False,
-        server_header_transformation="PASS_THROUGH",
-        max_request_headers_kb=32,
-        request_headers_timeout="10s",
-        route_config={
-            "virtual_hosts": [{"name": name, "domains": ["*"], "routes": [route]}],
-            "request_headers_to_remove": list(_SPOOFABLE),
-        },
-        http_filters=[
-            *filters,
-            typed(
-                "envoy.filters.http.router",
-                "envoy.extensions.filters.http.router.v3.Router",
-                suppress_envoy_headers=True,
-            ),
-        ],
-        **settings,
-    )
-
-
-def _connection_limit(name: str, connections: int) -> dict[str, Any]:
-    return typed(
-        "envoy.filters.network.connection_limit",
-        f"{_NETWORK}.connection_limit.v3.ConnectionLimit",
-        stat_prefix=name,
-        max_connections=connections,
-    )
-
-
-def _failures_log() -> list[dict[str, Any]]:
-    """Log what did not reach a server or lost it, and why; headers and queries stay out of it."""
-    log = typed(
-        "envoy.access_loggers.stdout",
-        "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-        log_format={
-            "text_format_source": {
-                "inline_string": "%START_TIME% %UPSTREAM_CLUSTER% %RESPONSE_FLAGS%"
-                " %RESPONSE_CODE_DETAILS% %DOWNSTREAM_REMOTE_ADDRESS% %UPSTREAM_HOST%"
-                " %UPSTREAM_TRANSPORT_FAILURE_REASON%\n"
-            }
-        },
-    )
-    return [log | {"filter": {"response_flag_filter": {}}}]
 
 
 def _rpc_cluster(servers: str) -> dict[str, Any]:
     """Reach the servers' RPC. Whether one lives is asked at its HTTP port, by a TLS handshake.
 
-    The kernel takes connections for a frozen process, too; a handshake takes the process itself.
     It is not checked with whom: no byte follows, machines and servers tell each other apart, and
     the region must not lose its machines with the front door's own certificate.
     """
-    socket = _upstream_tls(identity())
-    return _cluster(
-        _RPC,
-        servers,
-        RPC_PORT,
-        check={"transport_socket_match_criteria": {_HANDSHAKE: True}},
-    ) | {
-        "transport_socket_matches": [
-            {"name": _HANDSHAKE, "match": {_HANDSHAKE: True}, "transport_socket": socket}
-        ],
+    return checked_cluster(_RPC, servers, RPC_PORT, check_port=HTTP_PORT, check=by_handshake()) | {
+        **handshake(identity()),
         "per_connection_buffer_limit_bytes": _RPC_BUFFER,
         "circuit_breakers": {
             "thresholds": [
@@ -299,8 +208,8 @@ def _rpc_cluster(servers: str) -> dict[str, Any]:
 
 def _http_cluster(servers: str, host: str) -> dict[str, Any]:
     """Reach the servers' HTTP API. Whether one lives is asked as one is used, by mutual TLS."""
-    return _cluster(_HTTP, servers, HTTP_PORT, check={}) | {
-        "transport_socket": _upstream_tls(identity() | trust(host), sni=host, max_session_keys=0),
+    return checked_cluster(_HTTP, servers, HTTP_PORT, check_port=HTTP_PORT, check={}) | {
+        "transport_socket": upstream_tls(identity() | trust(host), sni=host, max_session_keys=0),
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": message(
                 "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -312,80 +221,3 @@ def _http_cluster(servers: str, host: str) -> dict[str, Any]:
             )
         },
     }
-
-
-def _cluster(name: str, servers: str, port: int, *, check: dict[str, Any]) -> dict[str, Any]:
-    """Spread over the servers that DNS names and that pass checks.
-
-    While none is known or none is well, connections are turned away. A server that DNS no longer
-    names stays in use as long as it passes: an empty answer must not cut a region off.
-    """
-    endpoint = {
-        "address": {"socket_address": {"address": servers, "port_value": port}},
-        "health_check_config": {"port_value": HTTP_PORT},
-    }
-    return {
-        "name": name,
-        "connect_timeout": "3s",
-        "cluster_type": typed(
-            "envoy.cluster.dns",
-            "envoy.extensions.clusters.dns.v3.DnsCluster",
-            dns_refresh_rate="5s",
-            dns_failure_refresh_rate={"base_interval": "1s", "max_interval": "5s"},
-            dns_lookup_family="V4_PREFERRED",
-            # Envoy listens after its first look, which a silent DNS would draw out for minutes.
-            typed_dns_resolver_config=typed(
-                "envoy.network.dns_resolver.cares",
-                "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
-                query_timeout_seconds=1,
-                query_tries=2,
-            ),
-        ),
-        "lb_policy": "ROUND_ROBIN",
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
-        "health_checks": [
-            {
-                "timeout": "3s",
-                "interval": "5s",
-                "no_traffic_interval": "5s",
-                "unhealthy_interval": "1s",
-                "unhealthy_threshold": 3,
-                "healthy_threshold": 1,
-                "tcp_health_check": {},
-                **check,
-            }
-        ],
-        # Whoever hangs on a dead server shall learn it before Nomad's heartbeats run out.
-        "close_connections_on_host_health_failure": True,
-        "load_assignment": {
-            "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}],
-        },
-    }
-
-
-def _ready_cluster() -> dict[str, Any]:
-    endpoint = {"address": {"pipe": {"path": ADMIN}}}
-    return {
-        "name": _READY,
-        "type": "STATIC",
-        "connect_timeout": "1s",
-        "load_assignment": {
-            "cluster_name": _READY,
-            "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}],
-        },
-    }
-
-
-def _upstream_tls(common: dict[str, Any], **settings: Any) -> dict[str, Any]:
-    # Towards servers Envoy would offer nothing above 1.2 by itself.
-    versions = {
-        "tls_minimum_protocol_version": "TLSv1_3",
-        "tls_maximum_protocol_version": "TLSv1_3",
-    }
-    return typed(
-        "envoy.transport_sockets.tls",
-        f"{TLS}.UpstreamTlsContext",
-        common_tls_context={"tls_params": versions, **common},
-        **settings,
-    )

@@ -61,7 +61,11 @@ def trust(host: str) -> dict[str, Any]:
     It is written as a pattern, since Envoy's exact matcher also takes a certificate for
     ``*.<rest of the name>``.
     """
-    pattern = host.replace(".", "[.]")
+    return trust_pattern(host.replace(".", "[.]"))
+
+
+def trust_pattern(pattern: str) -> dict[str, Any]:
+    """Accept who has a certificate for a DNS name of *pattern*, signed by a trusted authority."""
     name = {"san_type": "DNS", "matcher": {"safe_regex": {"regex": pattern}}}
     return {
         "combined_validation_context": {

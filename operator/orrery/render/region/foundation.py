@@ -12,6 +12,7 @@ from orrery.render.region.blueprint import (
     Component,
     Manifest,
 )
+from orrery.render.region.site import Site
 
 POD_SECURITY: Final = "restricted"
 
@@ -28,39 +29,41 @@ def render_foundation(blueprint: Blueprint) -> list[Manifest]:
     The account has no rights and its token reaches no pod: a control plane does not talk to
     Kubernetes. No connection leaves the namespace but for DNS.
     """
+    namespace = render_namespace(blueprint, {ANNOTATION_OWNER: blueprint.continent.metadata.name})
     return [
-        _namespace(blueprint),
+        namespace,
         {
             "apiVersion": "v1",
             "kind": "ServiceAccount",
             "metadata": blueprint.metadata(Component.NOMAD),
             "automountServiceAccountToken": False,
         },
-        _deny_all(blueprint),
-        _allow_dns(blueprint),
+        deny_all(blueprint),
+        allow_dns(blueprint),
         *_allow_components(blueprint),
     ]
 
 
-def _namespace(blueprint: Blueprint) -> Manifest:
+def render_namespace(site: Site, annotations: Mapping[str, str] | None = None) -> Manifest:
+    """Render the namespace, in which no pod may ask for more than Pod Security allows."""
     modes = ("enforce", "audit", "warn")
     security = {f"pod-security.kubernetes.io/{mode}": POD_SECURITY for mode in modes}
-    metadata = {"name": blueprint.namespace, "labels": blueprint.labels() | security}
-    if owner := blueprint.continent.metadata.uid:  # None in a file that was never applied.
-        metadata["annotations"] = {ANNOTATION_OWNER: owner}
+    metadata = {"name": site.namespace, "labels": site.labels() | security}
+    if annotations:
+        metadata["annotations"] = dict(annotations)
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
-def _deny_all(blueprint: Blueprint) -> Manifest:
+def deny_all(site: Site) -> Manifest:
     """Forbid all pods every connection; each other policy adds some."""
-    return _policy(blueprint, "deny-all", {}, ingress=[], egress=[])
+    return policy(site, "deny-all", {}, ingress=[], egress=[])
 
 
-def _allow_dns(blueprint: Blueprint) -> Manifest:
+def allow_dns(site: Site) -> Manifest:
     """Allow questions to whatever serves DNS in the cluster: its namespace and pods vary."""
     to = [{"namespaceSelector": {}}, {"ipBlock": {"cidr": NODE_LOCAL_DNS}}]
-    ports = [_port(DNS_PORT, "UDP"), _port(DNS_PORT)]
-    return _policy(blueprint, "dns", {}, egress=[{"to": to, "ports": ports}])
+    ports = [port(DNS_PORT, "UDP"), port(DNS_PORT)]
+    return policy(site, "dns", {}, egress=[{"to": to, "ports": ports}])
 
 
 def _allow_components(blueprint: Blueprint) -> list[Manifest]:
@@ -69,10 +72,10 @@ def _allow_components(blueprint: Blueprint) -> list[Manifest]:
         {"matchLabels": blueprint.selector(component)}
         for component in (Component.NOMAD, Component.FRONT_DOOR, Component.BOOTSTRAP)
     )
-    http, rpc = _port(HTTP_PORT), _port(RPC_PORT)
-    among_servers = [rpc, _port(SERF_PORT), _port(SERF_PORT, "UDP")]
+    http, rpc = port(HTTP_PORT), port(RPC_PORT)
+    among_servers = [rpc, port(SERF_PORT), port(SERF_PORT, "UDP")]
     return [
-        _policy(
+        policy(
             blueprint,
             Component.NOMAD,
             servers,
@@ -83,7 +86,7 @@ def _allow_components(blueprint: Blueprint) -> list[Manifest]:
             ],
             egress=[{"to": [{"podSelector": servers}], "ports": among_servers}],
         ),
-        _policy(
+        policy(
             blueprint,
             Component.FRONT_DOOR,
             front_door,
@@ -91,7 +94,7 @@ def _allow_components(blueprint: Blueprint) -> list[Manifest]:
             ingress=[{"ports": [http, rpc]}],
             egress=[{"to": [{"podSelector": servers}], "ports": [http, rpc]}],
         ),
-        _policy(
+        policy(
             blueprint,
             Component.BOOTSTRAP,
             bootstrap,
@@ -100,8 +103,8 @@ def _allow_components(blueprint: Blueprint) -> list[Manifest]:
     ]
 
 
-def _policy(
-    blueprint: Blueprint,
+def policy(
+    site: Site,
     name: str,
     pods: Mapping[str, Any],
     *,
@@ -122,13 +125,14 @@ def _policy(
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {
-            "name": f"{blueprint.name}-{name}",
-            "namespace": blueprint.namespace,
-            "labels": blueprint.labels(name if isinstance(name, Component) else None),
+            "name": f"{site.name}-{name}",
+            "namespace": site.namespace,
+            "labels": site.labels(name if isinstance(name, Component) else None),
         },
         "spec": spec,
     }
 
 
-def _port(port: int, protocol: str = "TCP") -> Rule:
-    return {"port": port, "protocol": protocol}
+def port(number: int, protocol: str = "TCP") -> Rule:
+    """Write one port of a rule."""
+    return {"port": number, "protocol": protocol}

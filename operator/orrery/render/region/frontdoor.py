@@ -1,6 +1,7 @@
 """A region's front door: the load balancer with its address, and the Envoys behind it. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ import orjson
 
 from orrery import names
 from orrery.render.region.blueprint import (
+    DATA_PLANE_PORT,
     HTTP_PORT,
     RPC_PORT,
     Blueprint,
@@ -15,7 +17,8 @@ from orrery.render.region.blueprint import (
     Manifest,
     SecretName,
 )
-from orrery.render.region.envoy import READY_PORT, render_envoy
+from orrery.render.region.envoy import render_envoy
+from orrery.render.region.envoy_parts import READY_PORT
 from orrery.render.region.envoy_secrets import (
     AUTHORITIES_FILE,
     CERTIFICATE_FILE,
@@ -25,6 +28,7 @@ from orrery.render.region.envoy_secrets import (
     render_authorities,
     render_certificate,
 )
+from orrery.render.region.site import Site, service_host
 
 USER: Final = 65532
 """Nobody's in the image: Envoy owns no file, and reads its key as a member of the group."""
@@ -39,6 +43,7 @@ Load balancers notice by their own checks that a node has no Envoy any more, mos
 GRACE_SECONDS: Final = LINGER_SECONDS + 10
 
 _PORTS: Final = {"nomad-rpc": RPC_PORT, "nomad-http": HTTP_PORT}
+_MESH_PORTS: Final = {"kuma-dp-server": DATA_PLANE_PORT}
 
 WORKERS: Final = 2
 """Envoy takes a thread for each core of the machine, however little of it is ours."""
@@ -60,7 +65,7 @@ def render_load_balancer(blueprint: Blueprint) -> list[Manifest]:
         "selector": blueprint.selector(Component.FRONT_DOOR),
         "ports": [
             {"name": name, "port": port, "targetPort": name, "protocol": "TCP"}
-            for name, port in _PORTS.items()
+            for name, port in _ports(blueprint).items()
         ],
     }
     if settings.load_balancer_class:
@@ -72,24 +77,40 @@ def render_load_balancer(blueprint: Blueprint) -> list[Manifest]:
 
 def render_front_door(blueprint: Blueprint) -> list[Manifest]:
     """Run the Envoys behind the load balancer, with certificates from a Secret that they watch."""
-    files = render_files(blueprint)
+    settings = blueprint.class_.spec.front_door
+    envoys = Envoys(settings.image, settings.replicas, _ports(blueprint))
+    return render_envoys(blueprint, render_files(blueprint), envoys)
+
+
+@dataclass(frozen=True, slots=True)
+class Envoys:
+    """What the Envoys of a front door are, beside their configuration."""
+
+    image: str
+    replicas: int
+    ports: Mapping[str, int]
+    """By name, those at which callers come in."""
+
+
+def render_envoys(site: Site, files: Mapping[str, str], envoys: Envoys) -> list[Manifest]:
+    """Run *envoys* with the configuration in *files* as the front door of *site*."""
     return [
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": blueprint.metadata(Component.FRONT_DOOR),
-            "data": files,
+            "metadata": site.metadata(Component.FRONT_DOOR),
+            "data": dict(files),
         },
-        _deployment(blueprint, files),
+        _deployment(site, files, envoys),
         {
             "apiVersion": "policy/v1",
             "kind": "PodDisruptionBudget",
-            "metadata": blueprint.metadata(Component.FRONT_DOOR),
+            "metadata": site.metadata(Component.FRONT_DOOR),
             "spec": {
                 # Not minAvailable: of a single Envoy it would keep its node from being drained.
                 "maxUnavailable": 1,
                 "unhealthyPodEvictionPolicy": "AlwaysAllow",
-                "selector": {"matchLabels": blueprint.selector(Component.FRONT_DOOR)},
+                "selector": {"matchLabels": site.selector(Component.FRONT_DOOR)},
             },
         },
     ]
@@ -97,9 +118,15 @@ def render_front_door(blueprint: Blueprint) -> list[Manifest]:
 
 def render_files(blueprint: Blueprint) -> dict[str, str]:
     """Write the files of Envoy's configuration, by name; the same bytes for the same blueprint."""
-    servers = f"{blueprint.object_name(Component.NOMAD)}.{blueprint.namespace}.svc"
+    servers = service_host(blueprint, Component.NOMAD)
+    mesh = service_host(blueprint, Component.KUMA) if blueprint.class_.spec.mesh.is_kuma else ""
+    return envoy_files(render_envoy(blueprint.name, servers=servers, mesh=mesh))
+
+
+def envoy_files(configuration: Mapping[str, Any]) -> dict[str, str]:
+    """Write *configuration*, and the files that it reads certificates by."""
     documents = {
-        ENVOY_FILE: render_envoy(blueprint.name, servers=servers),
+        ENVOY_FILE: configuration,
         CERTIFICATE_FILE: render_certificate(),
         AUTHORITIES_FILE: render_authorities(),
     }
@@ -107,14 +134,18 @@ def render_files(blueprint: Blueprint) -> dict[str, str]:
     return {name: orjson.dumps(d, option=options).decode() for name, d in documents.items()}
 
 
-def _deployment(blueprint: Blueprint, files: Mapping[str, str]) -> Manifest:
-    selector = blueprint.selector(Component.FRONT_DOOR)
+def _ports(blueprint: Blueprint) -> dict[str, int]:
+    return _PORTS | (_MESH_PORTS if blueprint.class_.spec.mesh.is_kuma else {})
+
+
+def _deployment(site: Site, files: Mapping[str, str], envoys: Envoys) -> Manifest:
+    selector = site.selector(Component.FRONT_DOOR)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": blueprint.metadata(Component.FRONT_DOOR),
+        "metadata": site.metadata(Component.FRONT_DOOR),
         "spec": {
-            "replicas": blueprint.class_.spec.front_door.replicas,
+            "replicas": envoys.replicas,
             "selector": {"matchLabels": selector},
             "strategy": {
                 "type": "RollingUpdate",
@@ -122,16 +153,16 @@ def _deployment(blueprint: Blueprint, files: Mapping[str, str]) -> Manifest:
             },
             "template": {
                 "metadata": {
-                    "labels": blueprint.labels(Component.FRONT_DOOR),
-                    "annotations": {names.ANNOTATION_CONFIGURATION: _digest(files)},
+                    "labels": site.labels(Component.FRONT_DOOR),
+                    "annotations": {names.ANNOTATION_CONFIGURATION: digest(files)},
                 },
-                "spec": _pod(blueprint, selector),
+                "spec": _pod(site, selector, envoys),
             },
         },
     }
 
 
-def _pod(blueprint: Blueprint, selector: Mapping[str, str]) -> dict[str, Any]:
+def _pod(site: Site, selector: Mapping[str, str], envoys: Envoys) -> dict[str, Any]:
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -151,28 +182,28 @@ def _pod(blueprint: Blueprint, selector: Mapping[str, str]) -> dict[str, Any]:
                 ]
             }
         },
-        "containers": [_container(blueprint)],
-        "volumes": [
-            {
-                "name": "configuration",
-                "configMap": {"name": blueprint.object_name(Component.FRONT_DOOR)},
-            },
-            {
-                "name": "certificates",
-                "secret": {
-                    "secretName": blueprint.object_name(SecretName.FRONT_DOOR),
-                    "defaultMode": 0o440,
-                },
-            },
-        ],
+        "containers": [envoy_container(site.image(envoys.image), envoys.ports)],
+        "volumes": envoy_volumes(site, Component.FRONT_DOOR, SecretName.FRONT_DOOR),
     }
 
 
-def _container(blueprint: Blueprint) -> dict[str, Any]:
-    ports = _PORTS | {"ready": READY_PORT}
+def envoy_volumes(site: Site, part: Component, secret: SecretName) -> list[dict[str, Any]]:
+    """Write the volumes of an Envoy: the ConfigMap of *part*, and certificates."""
+    return [
+        {"name": "configuration", "configMap": {"name": site.object_name(part)}},
+        {
+            "name": "certificates",
+            "secret": {"secretName": site.object_name(secret), "defaultMode": 0o440},
+        },
+    ]
+
+
+def envoy_container(image: str, ports: Mapping[str, int]) -> dict[str, Any]:
+    """Write the container of an Envoy that serves callers at *ports*, until the last has left."""
+    ports = {**ports, "ready": READY_PORT}
     return {
         "name": "envoy",
-        "image": blueprint.image(blueprint.class_.spec.front_door.image),
+        "image": image,
         "command": ["envoy"],
         "args": [
             *("-c", f"{CONFIGURATION_FOLDER}/{ENVOY_FILE}"),
@@ -220,5 +251,6 @@ def _apart(selector: Mapping[str, str], topology: str, *, weight: int) -> dict[s
     return {"weight": weight, "podAffinityTerm": term}
 
 
-def _digest(files: Mapping[str, str]) -> str:
+def digest(files: Mapping[str, str]) -> str:
+    """Digest a configuration, so that another one means other pods."""
     return sha256(orjson.dumps(files, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

@@ -8,6 +8,7 @@ from orrery.render.region.blueprint import Blueprint, Manifest
 from orrery.render.region.bootstrap import render_bootstrap
 from orrery.render.region.foundation import render_foundation
 from orrery.render.region.frontdoor import render_front_door, render_load_balancer
+from orrery.render.region.mesh import render_mesh, render_store
 from orrery.render.region.servers import render_servers
 
 FOUNDATION: Final = "foundation"
@@ -15,6 +16,8 @@ LOAD_BALANCER: Final = "load-balancer"
 SERVERS: Final = "servers"
 BOOTSTRAP: Final = "bootstrap"
 FRONT_DOOR: Final = "front-door"
+MESH_STORE: Final = "mesh-store"
+MESH: Final = "mesh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +42,7 @@ def render_region(blueprint: Blueprint) -> Sequence[Layer]:
             Layer(SERVERS, render_servers(blueprint)),
             Layer(FRONT_DOOR, render_front_door(blueprint)),
             Layer(BOOTSTRAP, render_bootstrap(blueprint)),
+            Layer(MESH_STORE, render_store(blueprint)),
+            Layer(MESH, render_mesh(blueprint)),
         ]
     return layers

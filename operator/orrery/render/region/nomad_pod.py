@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from orrery.render.region.blueprint import Blueprint, Component, SecretName
+from orrery.render.region.site import Site
 
 TLS_FOLDER: Final = "/etc/nomad.d/tls"
 """Where a container finds ``tls.crt``, ``tls.key`` and ``ca.crt``."""
@@ -51,7 +52,7 @@ def container_security() -> dict[str, Any]:
     }
 
 
-def secret_volume(blueprint: Blueprint, name: str, secret: SecretName) -> dict[str, Any]:
+def secret_volume(site: Site, name: str, secret: SecretName) -> dict[str, Any]:
     """Write the volume *name* of a pod with all keys of *secret*."""
-    source = {"secretName": blueprint.object_name(secret), "defaultMode": SECRET_MODE}
+    source = {"secretName": site.object_name(secret), "defaultMode": SECRET_MODE}
     return {"name": name, "secret": source}

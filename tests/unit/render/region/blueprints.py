@@ -13,6 +13,14 @@ ADDRESS: Final = "203.0.113.7"
 
 NOMAD_IMAGE: Final = "registry.example/nomad:2.0.6"
 
+KUMA_IMAGE: Final = "registry.example/kuma-cp:2.14.3"
+
+JOINED: Final[Mapping[str, Any]] = {
+    "globalAddress": "mesh.example:5685",
+    "globalSecretRef": {"name": "global-mesh-ca"},
+}
+"""A mesh whose zones join a global control plane."""
+
 ALLOWED_VOLUMES: Final = frozenset(
     {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "projected", "secret"}
     | {"persistentVolumeClaim"}
@@ -28,14 +36,17 @@ def a_blueprint(
     region: Mapping[str, Any] | None = None,
     nomad: Mapping[str, Any] | None = None,
     front_door: Mapping[str, Any] | None = None,
+    mesh: Mapping[str, Any] | None = None,
     continent: Mapping[str, Any] | None = None,
 ) -> Blueprint:
     """Make a blueprint of a good region.
 
-    *region* and *continent* change fields of their specs, *nomad* and *front_door* fields of those
-    parts of the class, all written as on the wire.
+    *region* and *continent* change fields of their specs, *nomad*, *front_door* and *mesh* fields
+    of those parts of the class, all written as on the wire. With a *mesh* it is Kuma's.
     """
     class_ = {"nomad": {"image": NOMAD_IMAGE, **(nomad or {})}, "frontDoor": {**(front_door or {})}}
+    if mesh is not None:
+        class_["mesh"] = {"provider": "Kuma", "image": KUMA_IMAGE, **mesh}
     return Blueprint(
         install=install,
         region=Region.model_validate(
