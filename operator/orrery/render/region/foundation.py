@@ -23,19 +23,14 @@ Rule = Mapping[str, Any]
 
 
 def render_foundation(blueprint: Blueprint) -> list[Manifest]:
-    """Render the namespace, the account of its pods, and the connections that are allowed in it.
+    """Render the namespace, the accounts of its pods, and the connections that are allowed in it.
 
-    The account has no rights and its token reaches no pod: a control plane does not talk to
+    The accounts have no rights and no pod gets a token: a control plane does not talk to
     Kubernetes. No connection leaves the namespace but for DNS.
     """
     return [
         _namespace(blueprint),
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": blueprint.metadata(Component.NOMAD),
-            "automountServiceAccountToken": False,
-        },
+        *(_account(blueprint, component) for component in (Component.NOMAD, Component.FRONT_DOOR)),
         _deny_all(blueprint),
         _allow_dns(blueprint),
         *_allow_components(blueprint),
@@ -49,6 +44,15 @@ def _namespace(blueprint: Blueprint) -> Manifest:
     if owner := blueprint.continent.metadata.uid:  # None in a file that was never applied.
         metadata["annotations"] = {ANNOTATION_OWNER: owner}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def _account(blueprint: Blueprint, component: Component) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": blueprint.metadata(component),
+        "automountServiceAccountToken": False,
+    }
 
 
 def _deny_all(blueprint: Blueprint) -> Manifest:

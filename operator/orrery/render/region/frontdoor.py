@@ -133,6 +133,7 @@ def _deployment(blueprint: Blueprint, files: Mapping[str, str]) -> Manifest:
 
 def _pod(blueprint: Blueprint, selector: Mapping[str, str]) -> dict[str, Any]:
     return {
+        "serviceAccountName": blueprint.object_name(Component.FRONT_DOOR),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
