@@ -122,8 +122,9 @@ MIRROR: Final = Form(
 )
 
 HOST_NAME: Final = Form(
-    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
-    "a DNS name such as fra.regions.example, or an IPv4 address",
+    r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$",
+    "a DNS name such as fra.regions.example, of labels with at most 63 characters, or an IPv4"
+    " address",
 )
 
 FORMS: Final = (

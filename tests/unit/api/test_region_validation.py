@@ -87,6 +87,16 @@ def test_bad_region_is_refused_in_words(document: dict[str, Any], words: tuple[s
 
 
 @pytest.mark.parametrize(
+    "host", ["-fra.example", "fra-.example", "fra..example", "Fra.example", f"{'a' * 64}.example"]
+)
+def test_a_host_with_a_bad_label_is_refused_in_words(host: str) -> None:
+    spec = {"continent": "eu", "class": "standard", "frontDoor": {"host": host}}
+
+    with pytest.raises(ValidationFailure, match=r"spec\.frontDoor\.host: .* a DNS name such as"):
+        validate_region({"metadata": {"name": "fra"}, "spec": spec})
+
+
+@pytest.mark.parametrize(
     "image",
     [
         "hashicorp/nomad:1.9.3",
