@@ -156,6 +156,7 @@ DEFINITION: Final = Definition(
     columns=(
         Column("Display Name", ".spec.displayName"),
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
         Column("Regions", ".status.regions", type="integer"),
         Column("Version", ".status.version"),
         Column("Last Seen", ".status.lastSeenTime", type="date"),

@@ -66,10 +66,10 @@ class Driver(Model):
 class ServerResources(Model):
     """What one Nomad server is given."""
 
-    cpu: Annotated[str, forms.QUANTITY.text(max_length=16)] = "500m"
+    cpu: Annotated[str, forms.CPU_QUANTITY.text(max_length=16)] = "500m"
     """CPU that is reserved for it. Default: 500m."""
 
-    memory: Annotated[str, forms.QUANTITY.text(max_length=16)] = "1Gi"
+    memory: Annotated[str, forms.BYTES_QUANTITY.text(max_length=16)] = "1Gi"
     """Memory that is reserved for it, and its limit. Default: 1Gi."""
 
 
@@ -101,7 +101,7 @@ class NomadClass(Model):
     resources: ServerResources = ServerResources()
     """What one server is given."""
 
-    storage: Annotated[str, forms.QUANTITY.text(max_length=16)] = "10Gi"
+    storage: Annotated[str, forms.BYTES_QUANTITY.text(max_length=16)] = "10Gi"
     """Size of a server's volume. Default: 10Gi."""
 
     drivers: Annotated[list[Driver], Field(max_length=20, json_schema_extra=list_map("name"))] = []
@@ -125,11 +125,14 @@ class PkiClass(Model):
         Duration,
         Field(
             json_schema_extra=validations(
-                cel("duration(self) >= duration('1h')", "certificateLifetime must be at least 1h")
+                cel(
+                    "duration(self) >= duration('24h') && duration(self) <= duration('8760h')",
+                    "certificateLifetime must be from 24h to 8760h",
+                )
             )
         ),
     ] = "720h"
-    """How long a certificate of a server or a client is valid; it is renewed when a third of it is left. At least 1h. Default: 720h."""
+    """How long a certificate of a server or a client is valid; it is renewed when a third of it is left, and ends no later than the region's authority. From 24h to 8760h. Default: 720h."""
 
 
 class RegionClassSpec(Model):

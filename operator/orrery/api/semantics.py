@@ -30,7 +30,8 @@ from orrery.api.workload import MEMORY_DEFAULT, EnvVar, Resources
 Problems = Iterator[Problem]
 
 _SECOND: Final = 10**9
-_HOUR: Final = 3600 * _SECOND
+_DAY: Final = 24 * 3600 * _SECOND
+_YEAR: Final = 365 * _DAY
 _LABEL: Final = TypeAdapter[str](Label)
 
 
@@ -88,9 +89,9 @@ def region(document: Region) -> Problems:
 def region_class(document: RegionClass) -> Problems:
     """Judge a RegionClass whose fields are each right by themselves."""
     lifetime = document.spec.pki.certificate_lifetime
-    if nanoseconds(lifetime) < _HOUR:
+    if not _DAY <= nanoseconds(lifetime) <= _YEAR:
         yield Problem(
-            "spec.pki.certificateLifetime", f"{shown(lifetime)} is too short, must be at least 1h"
+            "spec.pki.certificateLifetime", not_allowed(lifetime, "a duration from 24h to 8760h")
         )
     image = document.spec.nomad.image
     if image is not None and re.search(UNSUPPORTED_IMAGE, image):

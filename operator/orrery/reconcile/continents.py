@@ -4,6 +4,7 @@ A lane's breaker holds all work for a cluster that does not answer, so a dead co
 others nothing. Regions that are open stay so: the hub reaches their Nomad without the continent.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -39,6 +40,7 @@ from orrery.reconcile.inventory import Inventory
 from orrery.reconcile.loop import guarded
 from orrery.reconcile.manifests import AppliedMemory
 from orrery.reconcile.metered import metered_cluster
+from orrery.reconcile.remarks import impairment, repairs
 from orrery.reconcile.report import BUG, StatusWriter, timestamp
 from orrery.reconcile.teardown import is_unused, tear_down
 from orrery.render.region import Blueprint
@@ -102,6 +104,7 @@ class Continents:
         self._namespace = namespace
         self._holds = ContinentHolds(hub=hub, inventory=inventory)
         self._hosts: dict[str, Host] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
     def consider(self, key: Key, priority: Priority) -> None:
         """Look at a Continent again."""
@@ -120,6 +123,7 @@ class Continents:
             if host.cluster is not None:
                 await host.cluster.close()
         self._hosts.clear()
+        await asyncio.gather(*self._ending)
 
     def _host(self, name: str) -> Host:
         host = self._hosts.get(name)
@@ -129,8 +133,16 @@ class Continents:
             lane.start()
         return host
 
+    def _drop(self, name: str) -> None:
+        """End the lane of a continent that is gone; its work under way is what asks for that."""
+        ending = asyncio.create_task(self._hosts.pop(name).lane.stop(), name=f"end of {name}")
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+
     async def _work(self, name: str, key: Key) -> Result:
-        host = self._hosts[name]
+        host = self._hosts.get(name)
+        if host is None:
+            return Done()
         work = self._probe if key.kind is Kind.CONTINENT else self._build
         return await guarded(
             lambda: work(host, key),
@@ -152,6 +164,8 @@ class Continents:
                 Reason.CONTINENT_NOT_FOUND, f'there is no Continent "{key.name}"', retry_after=30
             )
             self._tell_regions(key.name)
+            if not self._holds.regions(key.name):
+                self._drop(key.name)
             return Done()
         if await self._holds.settle(key.name):
             return Done()
@@ -247,12 +261,13 @@ class Continents:
             return Done()  # The probe has it looked at again.
         failure: OrreryError | None = None
         before = member.control_plane, _words(member.build_problem)
+        remark: OrreryError | None = None
         try:
-            await self._advance(host, member)
+            remark = await self._advance(host, member)
         except (InvalidSpec, NotYet, Refused, Unreachable) as error:
             failure = told(error)
-        member.build_problem = failure
-        if (member.control_plane, _words(failure)) != before:
+        member.build_problem = impairment(failure or remark, member)
+        if (member.control_plane, _words(member.build_problem)) != before:
             self._region_changed(key.name)
         if isinstance(failure, Unreachable):
             raise failure
@@ -283,8 +298,11 @@ class Continents:
             member.build_problem = problem
             self._region_changed(key.name)
 
-    async def _advance(self, host: Host, member: Member) -> None:
-        """Build the control plane, or tear it down; raises what keeps it from being done."""
+    async def _advance(self, host: Host, member: Member) -> OrreryError | None:
+        """Build the control plane, or tear it down; raises what keeps it from being done.
+
+        Returns what is amiss all the same.
+        """
         if member.teardown:
             await self._tear_down(host, member)
         elif not await self._never_used(host, member):
@@ -293,6 +311,10 @@ class Continents:
                 await self._builder.build(scope)
             finally:
                 member.control_plane = scope.told
+                for event in repairs(member.region.metadata, scope.repaired):
+                    await self._hub.emit_event(event)
+            return scope.remark
+        return None
 
     async def _tear_down(self, host: Host, member: Member) -> None:
         """Delete the control plane; tell the region when nothing is left of it."""

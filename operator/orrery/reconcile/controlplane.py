@@ -14,10 +14,12 @@ from orrery.api.conditions import Reason
 from orrery.api.region import NOMAD_HTTP_PORT, ControlPlaneStatus
 from orrery.config import Config
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused, Unreachable
+from orrery.planning.immutable import Refusal, keep_choices
 from orrery.planning.manifests import (
     deployment_ready,
     job_state,
     load_balancer_address,
+    pods_serving,
     stateful_set_ready,
 )
 from orrery.planning.ownership import taken
@@ -36,6 +38,7 @@ from orrery.reconcile.credentials import decode
 from orrery.reconcile.manifests import AppliedMemory, enforce, prune_region
 from orrery.reconcile.meshplane import MeshPlane, retired_components
 from orrery.reconcile.regionsecrets import SecretsOutcome, ensure_secrets
+from orrery.reconcile.remarks import remark_on, tell_refusals
 from orrery.render.region import Blueprint, Component, Layer, Manifest, render_region
 from orrery.render.region.blueprint import SecretName
 from orrery.render.region.layers import BOOTSTRAP, FOUNDATION, FRONT_DOOR, LOAD_BALANCER, SERVERS
@@ -56,8 +59,15 @@ class ControlPlaneScope:
     live: dict[ObjectRef, Document] = field(default_factory=dict)  # every phase that enforces
     rendered: list[Manifest] = field(default_factory=list)  # every phase that enforces
     repaired: list[str] = field(default_factory=list)  # every phase that enforces
+    refusals: list[Refusal] = field(default_factory=list)  # every phase that enforces
+    held: Sequence[ObjectRef] = ()  # clear_away
     secrets: SecretsOutcome | None = None  # keep_secrets
     mesh_problem: OrreryError | None = None  # raise_mesh
+
+    @property
+    def remark(self) -> OrreryError | None:
+        """What is amiss though all is built."""
+        return remark_on([ObjectRef.of(m) for m in self.rendered], self.applied, self.held)
 
 
 class ControlPlaneBuilder:
@@ -91,6 +101,7 @@ class ControlPlaneBuilder:
             self.hand_over,
             self._mesh.raise_mesh,
             self.clear_away,
+            self.tell_refusals,
             self._mesh.await_mesh,
         )
 
@@ -148,6 +159,7 @@ class ControlPlaneBuilder:
             authority=scope.told.authority,
             settled=servers is None or _is_rolled_out(servers),
             mounted=None if servers is None else _mounted(servers),
+            in_use=servers is not None or scope.told.bootstrapped,
         )
         scope.secrets = secrets
         scope.blueprint = replace(
@@ -172,8 +184,11 @@ class ControlPlaneBuilder:
             )
             raise InvalidSpec(Reason.INVALID_SPEC, message)
         await self._enforce(scope, SERVERS)
-        state = stateful_set_ready(_live(scope, "apps/v1", "StatefulSet", Component.NOMAD))
+        body = _live(scope, "apps/v1", "StatefulSet", Component.NOMAD)
+        state = stateful_set_ready(body)
         needed = state.wanted // 2 + 1
+        if state.ready < needed <= pods_serving(body).ready:
+            raise _rolling("Nomad's servers")
         if state.ready < needed:
             message = f"{state.ready} of {state.wanted} Nomad servers are ready, {needed} needed"
             raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
@@ -181,7 +196,10 @@ class ControlPlaneBuilder:
     async def open_front_door(self, scope: ControlPlaneScope) -> None:
         """Hold until the front door lets somebody in."""
         await self._enforce(scope, FRONT_DOOR)
-        state = deployment_ready(_live(scope, "apps/v1", "Deployment", Component.FRONT_DOOR))
+        body = _live(scope, "apps/v1", "Deployment", Component.FRONT_DOOR)
+        state = deployment_ready(body)
+        if not state.ready and pods_serving(body).ready:
+            raise _rolling("the front door")
         if not state.ready:
             message = f"none of {state.wanted} front doors is ready"
             raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
@@ -231,13 +249,19 @@ class ControlPlaneBuilder:
     async def clear_away(self, scope: ControlPlaneScope) -> None:
         """Delete what an earlier class or release rendered and this one does not."""
         wanted = {ObjectRef.of(manifest) for manifest in scope.rendered}
-        await prune_region(
+        pruning = await prune_region(
             scope.cluster,
             scope.blueprint.namespace,
             names.region_labels(self._config.install, scope.blueprint.name),
             wanted,
             retired=retired_components(scope.blueprint),
         )
+        scope.held = pruning.held
+
+    async def tell_refusals(self, scope: ControlPlaneScope) -> None:
+        """Say in the end what could not be applied: nothing else had to wait for it."""
+        if scope.refusals:
+            raise tell_refusals(scope.refusals, scope.blueprint)
 
     async def _servers(self, scope: ControlPlaneScope) -> Document | None:
         blueprint = scope.blueprint
@@ -282,7 +306,15 @@ class ControlPlaneBuilder:
     async def _enforce(self, scope: ControlPlaneScope, name: str) -> None:
         layer = _layer(scope.blueprint, name)
         scope.rendered += layer.manifests
-        outcome = await enforce(scope.cluster, layer.manifests, previous=scope.applied)
+
+        def adjust(manifest: Document, live: Document) -> Document:
+            kept, refusals = keep_choices(manifest, live)
+            scope.refusals += refusals
+            return kept
+
+        outcome = await enforce(
+            scope.cluster, layer.manifests, previous=scope.applied, adjust=adjust
+        )
         scope.live.update(outcome.live)
         scope.repaired += outcome.repaired
 
@@ -293,6 +325,11 @@ async def read_secret(hub: Hub, namespace: str, name: str) -> Secret | None:
         return await hub.read_secret(namespace, name)
     except (Unreachable, Refused) as error:
         raise _hub_failed(error) from error
+
+
+def _rolling(what: str) -> NotYet:
+    """Wait for pods of the newest spec while those of the one before serve."""
+    return NotYet(Reason.PROGRESSING, f"{what} take over a new configuration", retry_after=WAIT)
 
 
 def _hub_failed(error: OrreryError) -> NotYet:

@@ -66,9 +66,15 @@ class Enforced:
 
 
 async def enforce(
-    cluster: ContinentalCluster, manifests: Sequence[Document], *, previous: AppliedMemory
+    cluster: ContinentalCluster,
+    manifests: Sequence[Document],
+    *,
+    previous: AppliedMemory,
+    adjust: Callable[[Document, Document], Document] = lambda manifest, _: manifest,
 ) -> Enforced:
     """Apply, in order, those of *manifests* that are missing or not as they say.
+
+    Those of objects that exist are *adjust*ed to them before.
 
     One that is refused does not keep the others from being applied. Raises `Refused` for the first
     of them, or for an object that belongs to somebody else; `NotYet` for one that is being deleted.
@@ -79,7 +85,8 @@ async def enforce(
     failures: list[Refused | NotYet] = []
     for ref, manifest, live in zip(refs, manifests, read, strict=True):
         try:
-            this.found.live[ref] = await this.enforce(ref, manifest, live)
+            wanted = manifest if live is None else adjust(manifest, live)
+            this.found.live[ref] = await this.enforce(ref, wanted, live)
         except (Refused, NotYet) as failure:
             failures.append(failure)
             if ref.kind == "Namespace":

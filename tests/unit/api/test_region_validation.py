@@ -87,6 +87,16 @@ def test_bad_region_is_refused_in_words(document: dict[str, Any], words: tuple[s
 
 
 @pytest.mark.parametrize(
+    "host", ["-fra.example", "fra-.example", "fra..example", "Fra.example", f"{'a' * 64}.example"]
+)
+def test_a_host_with_a_bad_label_is_refused_in_words(host: str) -> None:
+    spec = {"continent": "eu", "class": "standard", "frontDoor": {"host": host}}
+
+    with pytest.raises(ValidationFailure, match=r"spec\.frontDoor\.host: .* a DNS name such as"):
+        validate_region({"metadata": {"name": "fra"}, "spec": spec})
+
+
+@pytest.mark.parametrize(
     "image",
     [
         "hashicorp/nomad:1.9.3",
@@ -196,3 +206,40 @@ def test_every_placeholder_is_documented() -> None:
     text = Driver.model_fields["config"].description or ""
 
     assert set(re.findall(r"`\{(\w+)\}`", text)) == PLACEHOLDERS
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        pytest.param(
+            {"pki": {"certificateLifetime": "23h"}},
+            ("spec.pki.certificateLifetime", "23h", "a duration from 24h to 8760h"),
+            id="short",
+        ),
+        pytest.param(
+            {"pki": {"certificateLifetime": "8761h"}},
+            ("spec.pki.certificateLifetime", "8761h", "a duration from 24h to 8760h"),
+            id="long",
+        ),
+        pytest.param(
+            {"nomad": {"resources": {"cpu": "1Gi"}}},
+            ("spec.nomad.resources.cpu", "1Gi", "an amount of CPU such as 500m"),
+            id="bytes-of-cpu",
+        ),
+        pytest.param(
+            {"nomad": {"resources": {"memory": "500m"}}},
+            ("spec.nomad.resources.memory", "500m", "an amount of bytes with its unit"),
+            id="milli-bytes",
+        ),
+        pytest.param(
+            {"nomad": {"storage": "10"}},
+            ("spec.nomad.storage", "10", "an amount of bytes with its unit"),
+            id="ten-bytes",
+        ),
+    ],
+)
+def test_bad_class_is_refused_in_words(spec: dict[str, Any], words: tuple[str, ...]) -> None:
+    with pytest.raises(ValidationFailure) as failure:
+        validate_region_class({"metadata": {"name": "standard"}, "spec": spec})
+
+    assert [word for word in words if word not in str(failure.value)] == []

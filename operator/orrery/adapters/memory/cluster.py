@@ -141,7 +141,7 @@ class MemoryCluster:
         ref = ObjectRef.of(manifest)
         self._require_namespace(ref)
         held = self.objects.get(ref, {})
-        wanted = copy.deepcopy(dict(manifest))
+        wanted = self._preconditions_met(ref, held, manifest)
         body = merge((), held, wanted, self._applied.get(ref))
         self._require_changeable(ref, held, body)
         others = [
@@ -189,6 +189,23 @@ class MemoryCluster:
         if ref.namespace and home not in self.objects:
             message = f'{ref}: namespaces "{ref.namespace}" not found'
             raise Refused("ClusterRefused", message)
+
+    def _preconditions_met(self, ref: ObjectRef, held: Document, manifest: Document) -> Any:
+        """Return what *manifest* asks for, if *held* is the object that it is to change.
+
+        As the API server does: a uid asks for that very object, a version for one that exists.
+        """
+        wanted = copy.deepcopy(dict(manifest))
+        metadata = wanted["metadata"] = dict(wanted["metadata"])
+        uid, version = metadata.pop("uid", None), metadata.pop("resourceVersion", None)
+        found = held.get("metadata", {})
+        if uid is not None and not held:
+            raise Conflict("ClusterConflict", f"{ref}: there is no object with the uid {uid}")
+        if version is not None and held and version != found["resourceVersion"]:
+            raise Conflict("ClusterConflict", f"{ref}: the object has been modified")
+        if uid is not None and uid != found["uid"]:
+            raise Refused("ClusterRefused", f"{ref}: metadata.uid: field is immutable")
+        return wanted
 
     def _require_changeable(self, ref: ObjectRef, held: Document, body: Document) -> None:
         """Refuse to change what the API server never lets change."""

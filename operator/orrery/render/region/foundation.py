@@ -24,20 +24,15 @@ Rule = Mapping[str, Any]
 
 
 def render_foundation(blueprint: Blueprint) -> list[Manifest]:
-    """Render the namespace, the account of its pods, and the connections that are allowed in it.
+    """Render the namespace, the accounts of its pods, and the connections that are allowed in it.
 
-    The account has no rights and its token reaches no pod: a control plane does not talk to
+    The accounts have no rights and no pod gets a token: a control plane does not talk to
     Kubernetes. No connection leaves the namespace but for DNS.
     """
     namespace = render_namespace(blueprint, {ANNOTATION_OWNER: blueprint.continent.metadata.name})
     return [
         namespace,
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": blueprint.metadata(Component.NOMAD),
-            "automountServiceAccountToken": False,
-        },
+        *(account(blueprint, component) for component in (Component.NOMAD, Component.FRONT_DOOR)),
         deny_all(blueprint),
         allow_dns(blueprint),
         *_allow_components(blueprint),
@@ -52,6 +47,16 @@ def render_namespace(site: Site, annotations: Mapping[str, str] | None = None) -
     if annotations:
         metadata["annotations"] = dict(annotations)
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def account(site: Site, component: Component) -> Manifest:
+    """Render the account of the pods of *component*, which has no rights."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": site.metadata(component),
+        "automountServiceAccountToken": False,
+    }
 
 
 def deny_all(site: Site) -> Manifest:
