@@ -397,39 +397,3 @@ async def heard(
                 if event.namespace == namespace:
                     missing -= {event.topic, event.type}
     return batches
-
-
-async def test_what_a_task_printed_is_read_from_its_machine(
-    region: RegionNomad, tenant: str
-) -> None:
-    job = a_job(tenant, Type="sysbatch", Priority=1, NodePool="all")
-    group = job["TaskGroups"][0]
-    del group["Update"]
-    group["Tasks"][0]["Config"] = {"run_for": "10ms", "stdout_string": "it took 3 ms"}
-    first = await registered(region, job)
-
-    async def ended() -> Allocation | None:
-        newest = [
-            a
-            for a in await region.list_allocations(tenant, "shop")
-            if a.client_status == "complete"
-        ]
-        return max(newest, key=lambda a: a.job_version, default=None)
-
-    before = await until(ended)
-    await region.register_job(
-        {**job, "Meta": {"again": "1"}},
-        expected_index=first.job_modify_index,
-        submission=NOTHING,
-    )
-
-    async def ended_again() -> Allocation | None:
-        found = await ended()
-        return found if found and found.job_version == 1 else None
-
-    after = await until(ended_again)
-    (node,) = await region.list_nodes()
-    assert (after.node_id, after.started) == (node.id, True)
-    assert before.id != after.id
-    assert await region.read_log(after.id, "app") == "it took 3 ms"
-    assert await region.read_log(f"{after.id[:-4]}ffff", "app") is None

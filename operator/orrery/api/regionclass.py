@@ -104,6 +104,26 @@ class PkiClass(Model):
     """How long a certificate of a server or a client is valid; it is renewed when a third of it is left. At least 1h. Default: 720h."""
 
 
+class ProbeClass(Model):
+    """A job that runs on every machine now and then: whether it can be used, and how far it is."""
+
+    image: Annotated[str, forms.IMAGE.text(max_length=512)]
+    """Image in which `orrery` is on the path, without an entrypoint of its own. It runs `orrery probe`, which times TCP connects to the region's front door."""
+
+    driver: Label | None = None
+    """Name of the driver of the class that runs it; its configuration must name `{args}`. Default: the first one."""
+
+    interval: Annotated[
+        Duration,
+        Field(
+            json_schema_extra=validations(
+                cel("duration(self) >= duration('5m')", "interval must be at least 5m")
+            )
+        ),
+    ] = "1h"
+    """Time between two runs; a run in which a machine failed is repeated after five minutes, and a new machine is probed at once. At least 5m. Default: 1h."""
+
+
 class RegionClassSpec(Model):
     """What regions of this class have in common."""
 
@@ -115,6 +135,9 @@ class RegionClassSpec(Model):
 
     pki: PkiClass = PkiClass()
     """The certificates of Managed regions."""
+
+    probe: ProbeClass | None = None
+    """What runs on every machine to see whether it can be used. Default: none, and what it would find is not known."""
 
 
 class RegionClass(Model):

@@ -3,7 +3,7 @@
 `CHECKS` is the list of them. Each is named after the violation it looks for.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -16,13 +16,22 @@ from orrery.api.deploymentrules import ONCE_PER_MACHINE
 from orrery.api.globaldeployment import GlobalDeployment, GlobalDeploymentSpec, Override
 from orrery.api.problems import Problem, field, listed, not_allowed, shown
 from orrery.api.region import Region
-from orrery.api.regionclass import LISTS, PLACEHOLDER, PLACEHOLDERS, RegionClass
+from orrery.api.regionclass import (
+    DOCKER,
+    LISTS,
+    PLACEHOLDER,
+    PLACEHOLDERS,
+    Driver,
+    ProbeClass,
+    RegionClass,
+)
 from orrery.api.workload import MEMORY_DEFAULT, EnvVar, Resources
 
 Problems = Iterator[Problem]
 
 _SECOND: Final = 10**9
 _HOUR: Final = 3600 * _SECOND
+_PROBE_INTERVAL_MIN: Final = 300 * _SECOND
 _LABEL: Final = TypeAdapter[str](Label)
 
 
@@ -81,6 +90,22 @@ def region_class(document: RegionClass) -> Problems:
         )
     for i, driver in enumerate(document.spec.nomad.drivers):
         yield from _unusable_placeholders(driver.config, f"spec.nomad.drivers[{i}].config")
+    if document.spec.probe is not None:
+        yield from _unusable_probe(document.spec.probe, document.spec.nomad.drivers or [DOCKER])
+
+
+def _unusable_probe(probe: ProbeClass, drivers: Sequence[Driver]) -> Problems:
+    if nanoseconds(probe.interval) < _PROBE_INTERVAL_MIN:
+        limit = "is too short, must be at least 5m"
+        yield Problem("spec.probe.interval", f"{shown(probe.interval)} {limit}")
+    known = {driver.name: driver for driver in drivers}
+    driver = known.get(probe.driver or drivers[0].name)
+    if driver is None:
+        allowed = f"a driver of spec.nomad.drivers: {listed(list(known))}"
+        yield Problem("spec.probe.driver", not_allowed(probe.driver, allowed))
+    elif "{args}" not in str(driver.config):
+        problem = f'driver "{driver.name}" takes no {{args}}, by which the probe is told what to do'
+        yield Problem("spec.probe.driver", problem)
 
 
 def web_without_port(spec: GlobalDeploymentSpec) -> Problems:

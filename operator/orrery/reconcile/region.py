@@ -21,6 +21,7 @@ from orrery.reconcile.assignment import Assignment
 from orrery.reconcile.credentials import credentials
 from orrery.reconcile.fleet import Fleet, Member, drivers_of
 from orrery.reconcile.inventory import Inventory
+from orrery.reconcile.probes import order_probes
 from orrery.reconcile.report import BUG, StatusWriter, timestamp
 from orrery.telemetry import Telemetry
 
@@ -121,6 +122,7 @@ class RegionReconciler:
             self.connect,
             self.settle_tombstones,
             self.release_stops,
+            self.order_probes,
         )
 
     async def report_bug(self, key: Key) -> None:
@@ -217,6 +219,12 @@ class RegionReconciler:
         if member.actor is not None and member.allows_stops(self._clock):
             for key in member.held_stops:
                 member.actor.lane.add(key, priority=Priority.NEWS)
+
+    async def order_probes(self, scope: RegionScope) -> None:
+        """Have the machines probed as the class says."""
+        member = _member(scope)
+        class_ = self._inventory.get(Key(Kind.REGION_CLASS, "", member.region.spec.class_))
+        order_probes(member, class_ or {}, install=self._install)
 
     async def report(self, scope: RegionScope) -> float | None:
         """Sum up and write the status, if it changed; return the seconds to wait otherwise."""
