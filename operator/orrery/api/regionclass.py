@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from orrery.api import forms
 from orrery.api.base import (
@@ -126,6 +126,19 @@ class ProbeClass(Model):
 
 class RegionClassSpec(Model):
     """What regions of this class have in common."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel(
+                "!has(self.probe) || !has(self.probe.driver)"
+                " || (has(self.nomad) && has(self.nomad.drivers) && size(self.nomad.drivers) > 0"
+                " ? self.nomad.drivers.exists(d, d.name == self.probe.driver)"
+                " : self.probe.driver == 'docker')",
+                "probe.driver must be the name of a driver of nomad.drivers",
+                field=".probe.driver",
+            )
+        )
+    )
 
     nomad: NomadClass = NomadClass()
     """Nomad in regions of this class."""

@@ -132,3 +132,28 @@ def test_every_placeholder_is_documented() -> None:
     text = Driver.model_fields["config"].description or ""
 
     assert set(re.findall(r"`\{(\w+)\}`", text)) == PLACEHOLDERS
+
+
+@pytest.mark.parametrize(
+    ("probe", "nomad", "told"),
+    [
+        (
+            {"interval": "4m59s"},
+            {},
+            'spec.probe.interval: "4m59s" is too short, must be at least 5m',
+        ),
+        ({"driver": "exec"}, {}, 'spec.probe.driver: "exec" is not allowed, must be a driver of'),
+        (
+            {},
+            {"drivers": [{"name": "host", "nomadDriver": "raw_exec", "config": {"command": "x"}}]},
+            'spec.probe.driver: driver "host" takes no {args}, by which the probe is told',
+        ),
+    ],
+)
+def test_a_probe_that_cannot_run_is_refused(
+    probe: dict[str, Any], nomad: dict[str, Any], told: str
+) -> None:
+    spec = {"nomad": nomad, "probe": {"image": "registry.example/orrery:1", **probe}}
+
+    with pytest.raises(ValidationFailure, match=re.escape(told)):
+        validate_region_class({"metadata": {"name": "standard"}, "spec": spec})
