@@ -238,6 +238,33 @@ async def test_what_does_not_end_is_pending_and_then_failed() -> None:
         assert found(world)["m1"].message == "the probe has not ended within 3 minutes"
 
 
+async def test_a_machine_that_cannot_be_asked_holds_up_nothing_else() -> None:
+    async with a_probed_world() as world:
+        world.regions["fra"].away = {"m1"}
+        await world.restart_operator()
+        await world.settle(10)
+        assert outcomes(world) == {"m1": "Pending", "m2": "Passed", "m3": "Passed"}
+        key = world.apply(a_deployment())
+        await world.until(lambda: world.is_ready(key))
+
+        await world.settle(240)
+
+        assert outcomes(world)["m1"] == "Passed"
+        assert found(world)["m1"].message == "what the probe printed cannot be read"
+        assert found(world)["m1"].latencies == ()
+
+
+async def test_what_cannot_be_read_at_first_is_read_later() -> None:
+    async with a_probed_world() as world:
+        world.regions["fra"].away = {"m1"}
+        await world.restart_operator()
+        await world.settle(60)
+        world.regions["fra"].away.clear()
+        await world.settle(20)
+
+        assert found(world)["m1"].latencies == (0.010, 0.012, 0.011)
+
+
 async def test_a_full_region_is_not_a_broken_one() -> None:
     async with a_probed_world() as world:
         world.regions["fra"].full = True
@@ -302,6 +329,15 @@ async def test_a_lost_reply_begins_no_second_run() -> None:
         await world.settle(30)
 
         assert (runs(world), set(outcomes(world).values())) == (2, {"Passed"})
+
+
+async def test_lost_replies_of_the_first_run_end_in_one_run() -> None:
+    async with a_world(("fra",)) as world:
+        world.regions["fra"].lose_replies = 2
+        world.apply(a_probing_class())
+        await world.settle(30)
+
+        assert (runs(world), set(outcomes(world).values())) == (1, {"Passed"})
 
 
 async def test_the_probe_is_nobodys_orphan_and_stands_behind_every_job() -> None:

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 
+from orrery.sim.absence import READY
 from orrery.sim.calls import Call, Reply
 from orrery.sim.refusal import Refusal, bad_request, denied, failed
 
@@ -20,6 +21,8 @@ def read_log(call: Call) -> Reply:
         raise Refusal(HTTPStatus.NOT_FOUND, f'Unknown allocation "{one}"')
     if not call.access.may(allocation.namespace, "read-fs", "read-logs"):
         raise denied()
+    if call.region.core.tables.nodes[allocation.node_id].status != READY:
+        raise Refusal(HTTPStatus.NOT_FOUND, "No path to node")
     if not call.flag("plain"):
         raise failed("a simulated region has logs as plain text only")
     tasks = allocation.spec.groups[allocation.group]["Tasks"]

@@ -49,6 +49,8 @@ class MemoryNomad:
         """Whether what was begun on every machine does not end yet."""
         self.logs: dict[str, str] = {}
         """What tasks print, by the name of their machine."""
+        self.away: set[str] = set()
+        """Machines that cannot be asked for what tasks print."""
         self.latency = 0.0
         """Seconds that each call takes."""
         self.lose_replies = 0
@@ -233,7 +235,10 @@ class MemoryNomad:
     async def read_log(self, allocation: str, task: str) -> str | None:  # noqa: ARG002 - the port
         """Read what was printed on the allocation's machine."""
         await self._read("read_log")
-        return self.logs.get(machine_of(allocation))
+        machine = machine_of(allocation)
+        if machine in self.away:
+            raise Unreachable(Reason.REGION_UNREACHABLE, "the machine does not answer")
+        return self.logs.get(machine)
 
     async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
         """List deployments, newest first."""

@@ -12,6 +12,7 @@ import orjson
 from orrery.adapters.nomad import translate
 from orrery.adapters.nomad.credentials import parse_endpoint, parse_token, tls_context
 from orrery.adapters.nomad.decoding import UnreadableDocument, decode
+from orrery.adapters.nomad.logs import log_of
 from orrery.adapters.nomad.paths import (
     collection,
     job_path,
@@ -206,7 +207,7 @@ class NomadClient:
         """Read what *task* printed, from its machine; None when that is not there any more."""
         call, gone = Call("read a log"), HTTPStatus.NOT_FOUND
         reply = await self._reply(call, "GET", log_target(allocation, task), accept=gone)
-        return None if reply.status == gone else reply.body.decode(errors="replace")
+        return log_of(call, self._endpoint, reply, missing=reply.status == gone)
 
     async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
         """List Nomad's deployments of a job, newest first."""
