@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.builders import a_continent, a_region
+from tests.contract.conftest import TOKEN
 from tests.lab.nomad import NomadAgent
 from tests.lab.polling import until
 
@@ -27,6 +28,7 @@ from orrery.ports import Allocation, Credentials, Kind, RegionNomad, Secret, Sub
 from orrery.reconcile.controller import Controller
 from orrery.reconcile.fleet import Member
 from orrery.render.probe import render_probe
+from orrery.sim import Machine, SimulatedRegion, serve
 from orrery.telemetry import Telemetry
 
 SYSTEM = names.system_namespace("orrery")
@@ -140,14 +142,14 @@ async def test_five_rights_in_the_namespace_of_the_system_are_enough(
 async def test_the_operator_probes_an_external_region_and_leaves_one_job(
     region: RegionNomad, any_agent: NomadAgent
 ) -> None:
-    async with an_operator(any_agent) as member:
+    async with an_operator(any_agent.address, any_agent.token) as member:
         await until(lambda: (m := member()) and m.probed_at)
         found = member()
         assert found
         assert [probe.outcome for probe in found.probes or ()] == ["Passed"]
         assert list(probing.medians(found.probes or ())) == ["dc1"]
 
-    async with an_operator(any_agent) as again:
+    async with an_operator(any_agent.address, any_agent.token) as again:
         await until(lambda: (m := again()) and m.probed_at)
 
     job = await region.read_job(SYSTEM, names.PROBE_JOB)
@@ -155,8 +157,26 @@ async def test_the_operator_probes_an_external_region_and_leaves_one_job(
     assert (job.version, job.document["Priority"], job.document["Type"]) == (0, 1, "sysbatch")
 
 
+async def test_the_operator_probes_every_machine_of_a_simulated_region() -> None:
+    machines = [Machine(name, datacenter="fra1") for name in ("m1", "m2")]
+    says = {"run_for": "10ms", "stdout_string": '{"seconds": [0.012]}', "args": "{args}"}
+    driver = Driver(name="mock", nomad_driver="mock_driver", config=says)
+    region = SimulatedRegion(token=TOKEN, nodes=machines)
+    async with serve([region]) as served:
+        address = served.address(region.name)
+        async with an_operator(address, TOKEN, driver) as member:
+            await until(lambda: (m := member()) and m.probed_at)
+            found = member()
+
+    assert found
+    assert list(found.probes or ()) == [
+        MachineProbe(name, "fra1", "Passed", pulled=True, latencies=(0.012,))
+        for name in ("m1", "m2")
+    ]
+
+
 @asynccontextmanager
-async def an_operator(agent: NomadAgent) -> AsyncIterator[Any]:
+async def an_operator(address: str, token: str, driver: Driver = HOST) -> AsyncIterator[Any]:
     """Run a controller over one External region; yields what looks at its Member."""
     hub = MemoryHub()
     controller = Controller(
@@ -171,16 +191,16 @@ async def an_operator(agent: NomadAgent) -> AsyncIterator[Any]:
     )
     hub.observer = controller.observe
     body = a_region("fra")
-    body["spec"]["controlPlane"]["external"]["nomadAddress"] = agent.address
+    body["spec"]["controlPlane"]["external"]["nomadAddress"] = address
     hub.secrets["orrery-system", "fra-nomad"] = Secret(
         "orrery-system",
         "fra-nomad",
         "Opaque",
-        {"orrery.dev/endpoint": agent.address},
-        {"token": agent.token.encode()},
+        {"orrery.dev/endpoint": address},
+        {"token": token.encode()},
     )
-    driver = HOST.model_dump(by_alias=True)
-    spec = {"nomad": {"drivers": [driver]}, "probe": {"image": "registry.example/orrery:1"}}
+    drivers = [driver.model_dump(by_alias=True)]
+    spec = {"nomad": {"drivers": drivers}, "probe": {"image": "registry.example/orrery:1"}}
     metadata = {"name": "standard"}
     class_ = {
         "apiVersion": API_VERSION,

@@ -5,7 +5,8 @@ the next run takes its place: Nomad itself collects what older runs left, so not
 operator that was restarted reads the last run instead of beginning one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,6 +35,9 @@ LOOK: Final = 2.0
 """Seconds after which a run under way is looked at; it grows with how long the run takes."""
 
 LOOK_SELDOM: Final = 60.0
+
+READERS: Final = 4
+"""Machines that are asked at a time: users' jobs share the connections."""
 
 
 def order_probes(member: Member, region_class: Mapping[str, Any], *, install: str) -> None:
@@ -249,9 +253,10 @@ class Probes:
         if any(node.id not in runs for node in machines):
             failures = await this.nomad.placement_failures(job.namespace, job.id)
             no_room = "; ".join(sorted({describe_failure(one) for one in failures.values()}))
+        await self._read(this, runs.values(), late=waited > probing.PATIENCE)
         for node in machines:
             run = runs.get(node.id)
-            output = await self._output(this, run, late=waited > probing.PATIENCE) if run else None
+            output = memory.outputs.get(run.id) if run else None
             unread = run is not None and probing.has_output(run) and output is None
             if not unread:
                 probe = probing.judge(node, run, output, waited=waited, no_room=no_room)
@@ -260,25 +265,30 @@ class Probes:
         settled = all(probe is not None and probe.outcome != "Pending" for probe in judged)
         memory.ended = settled or waited > probing.PATIENCE
 
+    async def _read(self, this: Pass, runs: Iterable[Allocation], *, late: bool) -> None:
+        """Read what was printed where it is not read yet, on a few machines at a time."""
+        outputs = this.memory.outputs
+        unread = [run for run in runs if probing.has_output(run) and run.id not in outputs]
+        for start in range(0, len(unread), READERS):
+            at_once = unread[start : start + READERS]
+            found = await asyncio.gather(*(self._output(this, run, late=late) for run in at_once))
+            outputs |= {
+                run.id: output
+                for run, output in zip(at_once, found, strict=True)
+                if output is not None
+            }
+
     async def _output(self, this: Pass, run: Allocation, *, late: bool) -> Output | None:
-        """Read what was printed; None while the machine cannot be asked, and for what has not run.
+        """Read what was printed on one machine; None while it cannot be asked.
 
         That a machine does not answer says nothing about the region: no lane is held for it.
         """
-        if not probing.has_output(run):
-            return None
-        outputs = this.memory.outputs
-        if run.id not in outputs:
-            try:
-                text = await this.nomad.read_log(run.id, names.PROBE_JOB)
-                outputs[run.id] = probing.read_output(text)
-            except Refused as error:
-                outputs[run.id] = Output(error=error.message)
-            except Unreachable:
-                if not late:
-                    return None
-                outputs[run.id] = Output(error="what the probe printed cannot be read")
-        return outputs[run.id]
+        try:
+            return probing.read_output(await this.nomad.read_log(run.id, names.PROBE_JOB))
+        except Refused as error:
+            return Output(error=error.message)
+        except Unreachable:
+            return Output(error="what the probe printed cannot be read") if late else None
 
     def _fail(self, this: Pass, message: str) -> None:
         """Tell of all machines that they cannot be probed, and why."""
