@@ -62,6 +62,17 @@ GLOBAL_MESH_HOST = "front-door.global-mesh.orrery"
 GLOBAL_CONTROL_PLANE_HOST = "kuma.global-mesh.orrery"
 """The global control plane itself in certificates, behind its front door."""
 
+META_PROBE = "orrery_probe"
+"""On the probe job: digest of what it runs. Such a job is no GlobalDeployment's."""
+
+META_PROBE_BEGUN = "orrery_probe_begun"
+META_PROBE_ASKED = "orrery_probe_asked"
+META_PROBE_MACHINES = "orrery_probe_machines"
+"""When it was begun, in seconds since the epoch; who asked for it; the digest of for whom."""
+
+PROBE_JOB = "probe"
+"""The probe job, its group and its task."""
+
 TASK_GROUP = "instances"
 TASK = "app"
 
@@ -77,7 +88,16 @@ def nomad_namespace(install: str, namespace: str) -> str:
 def hub_namespace(install: str, nomad_namespace: str) -> str | None:
     """Name the hub namespace behind *nomad_namespace*, None when it is not this install's."""
     prefix, _, namespace = nomad_namespace.partition("-")
-    return namespace if prefix == install and namespace else None
+    ours = prefix == install and nomad_namespace != system_namespace(install)
+    return namespace if ours and namespace else None
+
+
+def system_namespace(install: str) -> str:
+    """Name the Nomad namespace of what the install itself runs in a region.
+
+    No tenant's: no namespace of Kubernetes begins with a hyphen.
+    """
+    return f"{install}--system"
 
 
 def job_meta(install: str, namespace: str, name: str) -> dict[str, str]:

@@ -7,7 +7,8 @@ import asyncio
 import base64
 import json
 import ssl
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,10 +25,13 @@ from tests.lab.polling import until
 from tests.lab.verbs import orrery
 
 from orrery import names
+from orrery.adapters.nomad import NomadClientFactory
 from orrery.api.base import API_VERSION
+from orrery.planning.probing import read_output
 from orrery.playground.hub import crd_folder, install_crds
-from orrery.ports import Document
+from orrery.ports import Credentials, Document
 from orrery.ports.values import decoded
+from orrery.render.probe import CONNECTS
 
 BUILDS: Final = 3600
 """Seconds for the first test, which waits for what has to be built."""
@@ -37,6 +41,13 @@ OPENS_WITHIN: Final = 300.0
 
 REGION: Final = "fra"
 NAMESPACE: Final = "orrery-fra"
+
+PROBER: Final = {
+    "name": "prober",
+    "nomadDriver": "raw_exec",
+    "config": {"command": str(Path(sys.executable).with_name("orrery")), "args": "{args}"},
+}
+PROBE: Final = {"image": "none", "driver": "prober"}
 
 pytestmark = [
     pytest.mark.e2e,
@@ -60,13 +71,13 @@ def a_world() -> list[Document]:
         "image": NOMAD_IMAGE,
         "storage": "1Gi",
         "resources": {"cpu": "50m", "memory": "512Mi"},
-        "drivers": [driver],
+        "drivers": [driver, PROBER],
     }
     return [
         namespace(names.OPERATOR_NAMESPACE),
         namespace("team-a"),
         ours("Continent", "eu", {"cluster": {"local": True}}),
-        ours("RegionClass", "standard", {"nomad": nomad}),
+        ours("RegionClass", "standard", {"nomad": nomad, "probe": PROBE}),
         ours("Region", REGION, {"continent": "eu", "class": "standard"}),
     ]
 
@@ -194,6 +205,31 @@ async def test_a_machine_joins_through_the_front_door_and_runs_a_deployment(
 
         machines = (await europe.region())["status"]["dataCenters"]
         assert machines == [{"name": "fra1", "machines": 1, "ready": 1}]
+        assert len(await probed(europe)) == CONNECTS
+
+
+async def probed(europe: Europe) -> Sequence[float]:
+    """Wait until the machine has been probed; return how long its connects took."""
+    leaf, token = await europe.secret("operator-tls"), await europe.secret("bootstrap-token")
+    ca, certificate, key = (leaf[name].decode() for name in ("ca.crt", "tls.crt", "tls.key"))
+    address = f"https://{await europe.address()}:4646"
+    client = NomadClientFactory().connect(
+        Credentials(address, token["token"].decode(), ca, certificate, key)
+    )
+
+    async def printed() -> Sequence[float]:
+        listed = await client.list_allocations(
+            names.system_namespace(names.INSTALL_DEFAULT), names.PROBE_JOB
+        )
+        ended = [one for one in listed if one.client_status == "complete"]
+        texts = [await client.read_log(one.id, names.PROBE_JOB) for one in ended]
+        europe.seen.append(str([(one.client_status, one.message) for one in listed]))
+        return read_output(texts[-1]).seconds if texts else ()
+
+    try:
+        return await until(printed, told=lambda: europe.seen[-1])
+    finally:
+        await client.close()
 
 
 @pytest.mark.parametrize("pod", ["fra-nomad-0", "front-door"])

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from orrery.api import forms
 from orrery.api.base import (
@@ -135,8 +135,41 @@ class PkiClass(Model):
     """How long a certificate of a server or a client is valid; it is renewed when a third of it is left, and ends no later than the region's authority. From 24h to 8760h. Default: 720h."""
 
 
+class ProbeClass(Model):
+    """A job that runs on every machine now and then: whether it can be used, and how far it is."""
+
+    image: Annotated[str, forms.IMAGE.text(max_length=512)]
+    """Image in which `orrery` is on the path, without an entrypoint of its own. It runs `orrery probe`, which times TCP connects to the region's front door."""
+
+    driver: Label | None = None
+    """Name of the driver of the class that runs it; its configuration must name `{args}`. Default: the first one."""
+
+    interval: Annotated[
+        Duration,
+        Field(
+            json_schema_extra=validations(
+                cel("duration(self) >= duration('5m')", "interval must be at least 5m")
+            )
+        ),
+    ] = "1h"
+    """Time between two runs; a run in which a machine failed is repeated after five minutes, and a new machine is probed at once. At least 5m. Default: 1h."""
+
+
 class RegionClassSpec(Model):
     """What regions of this class have in common."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            cel(
+                "!has(self.probe) || !has(self.probe.driver)"
+                " || (has(self.nomad) && has(self.nomad.drivers) && size(self.nomad.drivers) > 0"
+                " ? self.nomad.drivers.exists(d, d.name == self.probe.driver)"
+                " : self.probe.driver == 'docker')",
+                "probe.driver must be the name of a driver of nomad.drivers",
+                field=".probe.driver",
+            )
+        )
+    )
 
     nomad: NomadClass = NomadClass()
     """Nomad in regions of this class."""
@@ -149,6 +182,8 @@ class RegionClassSpec(Model):
 
     mesh: MeshClass = MeshClass()
     """The mesh of Managed regions."""
+    probe: ProbeClass | None = None
+    """What runs on every machine to see whether it can be used. Default: none, and what it would find is not known."""
 
 
 class RegionClass(Model):

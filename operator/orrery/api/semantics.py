@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -18,11 +18,14 @@ from orrery.api.globaldeployment import GlobalDeployment, GlobalDeploymentSpec, 
 from orrery.api.problems import Problem, field, listed, not_allowed, shown
 from orrery.api.region import Region
 from orrery.api.regionclass import (
+    DOCKER,
     IMAGE_ALLOWED,
     LISTS,
     PLACEHOLDER,
     PLACEHOLDERS,
     UNSUPPORTED_IMAGE,
+    Driver,
+    ProbeClass,
     RegionClass,
 )
 from orrery.api.workload import MEMORY_DEFAULT, EnvVar, Resources
@@ -32,6 +35,7 @@ Problems = Iterator[Problem]
 _SECOND: Final = 10**9
 _DAY: Final = 24 * 3600 * _SECOND
 _YEAR: Final = 365 * _DAY
+_PROBE_INTERVAL_MIN: Final = 300 * _SECOND
 _LABEL: Final = TypeAdapter[str](Label)
 
 
@@ -99,6 +103,22 @@ def region_class(document: RegionClass) -> Problems:
     for i, driver in enumerate(document.spec.nomad.drivers):
         yield from _unusable_placeholders(driver.config, f"spec.nomad.drivers[{i}].config")
     yield from meshrules.mesh(document.spec.mesh)
+    if document.spec.probe is not None:
+        yield from _unusable_probe(document.spec.probe, document.spec.nomad.drivers or [DOCKER])
+
+
+def _unusable_probe(probe: ProbeClass, drivers: Sequence[Driver]) -> Problems:
+    if nanoseconds(probe.interval) < _PROBE_INTERVAL_MIN:
+        limit = "is too short, must be at least 5m"
+        yield Problem("spec.probe.interval", f"{shown(probe.interval)} {limit}")
+    known = {driver.name: driver for driver in drivers}
+    driver = known.get(probe.driver or drivers[0].name)
+    if driver is None:
+        allowed = f"a driver of spec.nomad.drivers: {listed(list(known))}"
+        yield Problem("spec.probe.driver", not_allowed(probe.driver, allowed))
+    elif "{args}" not in str(driver.config):
+        problem = f'driver "{driver.name}" takes no {{args}}, by which the probe is told what to do'
+        yield Problem("spec.probe.driver", problem)
 
 
 def web_without_port(spec: GlobalDeploymentSpec) -> Problems:

@@ -21,6 +21,7 @@ VERBS: Final = {
     "demo": "Take a tour on a planet on this machine.",
     "playground": "Run a hub, an operator and regions on this machine.",
     "run": "Run the operator.",
+    "probe": "Time TCP connects; regions run it on their machines.",
     "sim": "Simulate regions, by the thousand if need be.",
 }
 """What the list of verbs says of each; `orrery VERB --help` says the rest."""

@@ -73,6 +73,9 @@ class Allocation:
     node: str
     message: str = ""
     """The last task event that went wrong, for people."""
+    node_id: str = ""
+    started: bool = False
+    """Whether a task of it has run, as far as its last ten events tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +249,12 @@ class RegionNomad(Protocol):
 
     async def list_allocations(self, namespace: str, job_id: str) -> Sequence[Allocation]:
         """List the allocations of a job, of all its versions."""
+
+    async def read_log(self, allocation: str, task: str) -> str | None:
+        """Read what *task* printed, from its machine; None when that is not there any more.
+
+        Raises `Unreachable` when the machine cannot be asked. The token needs ``read-logs``.
+        """
 
     async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
         """List Nomad's deployments of a job, newest first."""

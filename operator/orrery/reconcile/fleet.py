@@ -13,6 +13,8 @@ from orrery.engine.queue import Priority
 from orrery.errors import OrreryError
 from orrery.planning.budget import WINDOW, is_allowed, may_stop
 from orrery.planning.placement import RegionCandidate
+from orrery.planning.probes import MachineProbe
+from orrery.planning.probing import ProbeOrder
 from orrery.planning.protocol import Seen
 from orrery.planning.rollup import RegionalState
 from orrery.ports import Clock, Key
@@ -52,6 +54,12 @@ class Member:
     """Jobs that are not stopped because they are too many."""
     orphans: frozenset[Key] = frozenset()
     """Jobs of ours without a GlobalDeployment, as the Region's status last said."""
+    probe: ProbeOrder | None = None
+    """What its machines are to be probed with."""
+    probes: Sequence[MachineProbe] | None = None
+    """What that has come to, by data center and machine; None: it is not done, or has not begun."""
+    probed_at: float | None = None
+    """When the last run began that has ended, in wall-clock seconds."""
 
     def alike(self, other: "Member") -> bool:
         """Tell whether a deployment is rendered for *other* as it is for this region."""

@@ -23,6 +23,7 @@ from orrery.reconcile.assignment import Assignment
 from orrery.reconcile.credentials import credentials
 from orrery.reconcile.fleet import Fleet, Member, drivers_of
 from orrery.reconcile.inventory import Inventory
+from orrery.reconcile.probes import order_probes
 from orrery.reconcile.report import BUG, StatusWriter, timestamp
 from orrery.reconcile.teardown import RETRY, Teardown
 from orrery.telemetry import Telemetry
@@ -140,6 +141,7 @@ class RegionReconciler:
             self.connect,
             self.settle_tombstones,
             self.release_stops,
+            self.order_probes,
             self.await_jobs,
         )
 
@@ -249,6 +251,12 @@ class RegionReconciler:
         await self._teardown.await_jobs(
             scope, lambda: self._make_actor(name, self._credentials[name])
         )
+
+    async def order_probes(self, scope: RegionScope) -> None:
+        """Have the machines probed as the class says."""
+        member = _member(scope)
+        class_ = self._inventory.get(Key(Kind.REGION_CLASS, "", member.region.spec.class_))
+        order_probes(member, class_ or {}, install=self._install)
 
     async def report(self, scope: RegionScope) -> float | None:
         """Sum up and write the status, if it changed; return the seconds to wait otherwise."""

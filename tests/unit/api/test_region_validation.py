@@ -243,3 +243,28 @@ def test_bad_class_is_refused_in_words(spec: dict[str, Any], words: tuple[str, .
         validate_region_class({"metadata": {"name": "standard"}, "spec": spec})
 
     assert [word for word in words if word not in str(failure.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("probe", "nomad", "told"),
+    [
+        (
+            {"interval": "4m59s"},
+            {},
+            'spec.probe.interval: "4m59s" is too short, must be at least 5m',
+        ),
+        ({"driver": "exec"}, {}, 'spec.probe.driver: "exec" is not allowed, must be a driver of'),
+        (
+            {},
+            {"drivers": [{"name": "host", "nomadDriver": "raw_exec", "config": {"command": "x"}}]},
+            'spec.probe.driver: driver "host" takes no {args}, by which the probe is told',
+        ),
+    ],
+)
+def test_a_probe_that_cannot_run_is_refused(
+    probe: dict[str, Any], nomad: dict[str, Any], told: str
+) -> None:
+    spec = {"nomad": nomad, "probe": {"image": "registry.example/orrery:1", **probe}}
+
+    with pytest.raises(ValidationFailure, match=re.escape(told)):
+        validate_region_class({"metadata": {"name": "standard"}, "spec": spec})

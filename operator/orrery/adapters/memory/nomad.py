@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from orrery.adapters.memory.jobs import HeldJob, count_of, essence
+from orrery.adapters.memory.jobs import HeldJob, count_of, essence, machine_of
 from orrery.api.conditions import Reason
 from orrery.errors import Conflict, OutcomeUnknown, Refused, Unreachable
 from orrery.nomad_version import check_version
@@ -45,6 +45,12 @@ class MemoryNomad:
         self.dark = False
         self.full = False
         """Whether new jobs find no place."""
+        self.busy = False
+        """Whether what was begun on every machine does not end yet."""
+        self.logs: dict[str, str] = {}
+        """What tasks print, by the name of their machine."""
+        self.away: set[str] = set()
+        """Machines that cannot be asked for what tasks print."""
         self.latency = 0.0
         """Seconds that each call takes."""
         self.lose_replies = 0
@@ -67,7 +73,7 @@ class MemoryNomad:
         self.reads: Counter[str] = Counter()
         self.namespaces = {"default"}
         self.variables: dict[tuple[str, str], Variable] = {}
-        self._nodes = nodes or (
+        self.nodes = nodes or (
             Node(
                 id="n1",
                 name="n1",
@@ -217,11 +223,22 @@ class MemoryNomad:
         if held is None or held.current.get("Stop"):
             return ()
         version = len(held.versions) - 1
+        if held.current.get("Type") == "sysbatch":
+            fit = () if self.full else self.nodes
+            return [held.run_on(node, busy=self.busy) for node in fit]
         status = "running" if held.healthy else "failed"
         return [
             Allocation(f"a{n}", version, status, "run", held.healthy, "n1")
             for n in range(count_of(held.current))
         ]
+
+    async def read_log(self, allocation: str, task: str) -> str | None:  # noqa: ARG002 - the port
+        """Read what was printed on the allocation's machine."""
+        await self._read("read_log")
+        machine = machine_of(allocation)
+        if machine in self.away:
+            raise Unreachable(Reason.REGION_UNREACHABLE, "the machine does not answer")
+        return self.logs.get(machine)
 
     async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
         """List deployments, newest first."""
@@ -240,7 +257,7 @@ class MemoryNomad:
     async def list_nodes(self) -> Sequence[Node]:
         """List the machines."""
         await self._read("list_nodes")
-        return tuple(self._nodes)
+        return tuple(self.nodes)
 
     async def list_namespaces(self) -> frozenset[str]:
         """List the namespaces."""

@@ -12,7 +12,14 @@ import orjson
 from orrery.adapters.nomad import translate
 from orrery.adapters.nomad.credentials import parse_endpoint, parse_token, tls_context
 from orrery.adapters.nomad.decoding import UnreadableDocument, decode
-from orrery.adapters.nomad.paths import collection, job_path, namespace_path, variable_target
+from orrery.adapters.nomad.logs import log_of
+from orrery.adapters.nomad.paths import (
+    collection,
+    job_path,
+    log_target,
+    namespace_path,
+    variable_target,
+)
 from orrery.adapters.nomad.replies import (
     Call,
     Reply,
@@ -195,6 +202,12 @@ class NomadClient:
         call = Call(f"list the allocations of {_job(namespace, job_id)}")
         target = job_path(namespace, job_id, "/allocations")
         return await self._read(call, target, translate.allocations)
+
+    async def read_log(self, allocation: str, task: str) -> str | None:
+        """Read what *task* printed, from its machine; None when that is not there any more."""
+        call, gone = Call("read a log"), HTTPStatus.NOT_FOUND
+        reply = await self._reply(call, "GET", log_target(allocation, task), accept=gone)
+        return log_of(call, self._endpoint, reply, missing=reply.status == gone)
 
     async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
         """List Nomad's deployments of a job, newest first."""

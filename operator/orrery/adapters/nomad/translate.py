@@ -104,6 +104,8 @@ def allocations(rows: list[Any]) -> list[Allocation]:
             healthy=(row.get("DeploymentStatus") or {}).get("Healthy"),
             node=_text(row["NodeName"]),
             message=_complaint(row.get("TaskStates") or {}),
+            node_id=_text(row["NodeID"]),
+            started=_has_started(row.get("TaskStates") or {}),
         )
         for row in rows
     ]
@@ -273,6 +275,14 @@ def _placement_failure(metric: Mapping[str, Any]) -> PlacementFailure:
         exhausted=int(metric["NodesExhausted"]),
         dimensions=dict(metric.get("DimensionExhausted") or {}),
         constraints=dict(metric.get("ConstraintFiltered") or {}),
+    )
+
+
+def _has_started(tasks: Mapping[str, Any]) -> bool:
+    return any(
+        event["Type"] in {"Started", "Terminated"}
+        for task in tasks.values()
+        for event in task.get("Events") or []
     )
 
 
