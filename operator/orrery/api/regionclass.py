@@ -19,6 +19,7 @@ from orrery.api.base import (
     list_map,
     validations,
 )
+from orrery.api.classrollout import ClassRollout, RegionClassStatus
 
 PLACEHOLDERS: Final = frozenset(
     {"image", "command", "args", "port", "ports", "registryUsername", "registryPassword"}
@@ -116,6 +117,9 @@ class RegionClassSpec(Model):
     pki: PkiClass = PkiClass()
     """The certificates of Managed regions."""
 
+    rollout: ClassRollout = ClassRollout()
+    """How a change of the class moves over its Managed regions. Drivers are no part of it: deployments take them at once."""
+
 
 class RegionClass(Model):
     """What regions of one kind have in common."""
@@ -124,6 +128,7 @@ class RegionClass(Model):
     kind: Literal["RegionClass"] = "RegionClass"
     metadata: Metadata
     spec: RegionClassSpec
+    status: RegionClassStatus | None = None
 
 
 DOCKER = Driver(
@@ -148,6 +153,8 @@ DEFINITION: Final = Definition(
     name_max=CLUSTER_NAME_MAX,
     model=RegionClass,
     columns=(
+        Column("Regions", ".status.display.regions"),
+        Column("Status", ".status.display.status"),
         Column("Default Driver", ".spec.nomad.drivers[0].name"),
         Column("Age", ".metadata.creationTimestamp", type="date"),
     ),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from orrery.api import forms
+from orrery.api import classrules, forms
 from orrery.api.base import Definition, Label, LabelSelector, nanoseconds
 from orrery.api.continent import Continent
 from orrery.api.deploymentrules import ONCE_PER_MACHINE
@@ -79,6 +79,7 @@ def region_class(document: RegionClass) -> Problems:
         yield Problem(
             "spec.pki.certificateLifetime", f"{shown(lifetime)} is too short, must be at least 1h"
         )
+    yield from classrules.rollout(document.spec.rollout)
     for i, driver in enumerate(document.spec.nomad.drivers):
         yield from _unusable_placeholders(driver.config, f"spec.nomad.drivers[{i}].config")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, MutableMapping, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, Final
 
 import click
@@ -15,6 +16,7 @@ VERBS: Final = {
     "plan": "Show what applying manifests would change everywhere.",
     "render": "Show the control planes of Managed regions as manifests.",
     "region": "Forget a region that is gone, or allow a mass stop in one.",
+    "class": "Roll a RegionClass back, or approve a wave of its rollout.",
     "continent": "Prepare the Kubernetes cluster of a continent.",
     "recover": "Write deployments back from what regions run.",
     "demo": "Take a tour on a planet on this machine.",
@@ -38,8 +40,9 @@ class Verbs(MutableMapping[str, click.Command]):
     def __getitem__(self, name: str) -> click.Command:
         command = self._commands[name]
         if command is None:
-            module = import_module(f"{__name__}.{name}")
-            command = self._commands[name] = getattr(module, name)
+            word = f"{name}_" if iskeyword(name) else name
+            module = import_module(f"{__name__}.{word}")
+            command = self._commands[name] = getattr(module, word)
         return command
 
     def __setitem__(self, name: str, command: click.Command) -> None:

@@ -12,8 +12,7 @@ from orrery.api.base import Metadata
 from orrery.api.conditions import Reason
 from orrery.api.continent import Continent, ContinentStatus
 from orrery.api.region import ControlPlaneStatus
-from orrery.api.regionclass import RegionClass
-from orrery.api.validation import ValidationFailure, validate_continent, validate_region_class
+from orrery.api.validation import ValidationFailure, validate_continent
 from orrery.engine.lane import Lane
 from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
@@ -30,6 +29,7 @@ from orrery.ports import (
     Key,
     Kind,
 )
+from orrery.reconcile.classrollout import ClassRollouts
 from orrery.reconcile.controlplane import ControlPlaneBuilder, ControlPlaneScope, read_secret
 from orrery.reconcile.fleet import Fleet, Member
 from orrery.reconcile.inventory import Inventory
@@ -99,6 +99,17 @@ class Continents:
         self._install = install
         self._namespace = namespace
         self._hosts: dict[str, Host] = {}
+        self.classes = ClassRollouts(
+            hub=hub,
+            fleet=fleet,
+            inventory=inventory,
+            writer=writer,
+            clock=clock,
+            telemetry=telemetry,
+            install=install,
+            make_lane=make_lane,
+            consider_region=self.consider_region,
+        )
 
     def consider(self, key: Key, priority: Priority) -> None:
         """Look at a Continent again."""
@@ -112,6 +123,7 @@ class Continents:
 
     async def stop(self) -> None:
         """Let what is under way end, and close the connections."""
+        await self.classes.stop()
         for host in self._hosts.values():
             await host.lane.stop()
             if host.cluster is not None:
@@ -266,20 +278,22 @@ class Continents:
         failure: OrreryError | None = None
         scope: ControlPlaneScope | None = None
         try:
-            scope = self._scope(host, member)
+            scope = await self._scope(host, member)
             await self._builder.build(scope)
         except (InvalidSpec, NotYet, Refused, Unreachable) as error:
             failure = _told(error)
         before = member.control_plane, _words(member.build_problem)
         member.control_plane = scope.told if scope else member.control_plane
         member.build_problem = failure
+        live = scope.live if scope is not None and failure is None else None
+        watched = self.classes.built(member, live)
         if (member.control_plane, _words(failure)) != before:
             self._region_changed(key.name)
         if isinstance(failure, Unreachable):
             raise failure
         if failure is None or isinstance(failure, InvalidSpec):
             host.waiting.pop(key.name, None)
-            return Again(RECHECK)
+            return Again(watched or RECHECK)
         words, now = str(_words(failure)), self._clock.monotonic()
         if host.waiting.get(key.name, ("", 0.0))[0] != words:
             host.waiting[key.name] = words, now
@@ -304,7 +318,7 @@ class Continents:
             member.build_problem = problem
             self._region_changed(key.name)
 
-    def _scope(self, host: Host, member: Member) -> ControlPlaneScope:
+    async def _scope(self, host: Host, member: Member) -> ControlPlaneScope:
         name, spec = member.region.metadata.name, member.region.spec
         if host.problem is not None:
             message = f'Continent "{spec.continent}": {host.problem.message}'
@@ -316,41 +330,31 @@ class Continents:
             )
             raise InvalidSpec(Reason.CONTINENT_NOT_READY, message)
         continent = validate_continent(self._object(Kind.CONTINENT, spec.continent))
-        class_ = self._class(spec.class_)
-        blueprint = Blueprint(
-            install=self._install,
-            region=member.region,
-            class_=class_,
-            continent=continent,
-            address="",
-        )
         if continent.spec.paused:
             message = f'Continent "{spec.continent}" is paused'
             raise NotYet(Reason.PAUSED, message, retry_after=PROBE)
+        namespace = f"{continent.spec.prefix}{name}"
+        assignment = await self.classes.assign(member, host.cluster, namespace)
+        blueprint = Blueprint(
+            install=self._install,
+            region=member.region,
+            class_=assignment.class_,
+            continent=continent,
+            address="",
+        )
         return ControlPlaneScope(
             blueprint=blueprint,
             cluster=host.cluster,
             applied=host.applied.setdefault(name, AppliedMemory()),
             told=member.control_plane or ControlPlaneStatus(namespace=blueprint.namespace),
+            record=assignment.record,
         )
-
-    def _class(self, name: str) -> RegionClass:
-        try:
-            class_ = validate_region_class(self._object(Kind.REGION_CLASS, name))
-        except ValidationFailure as failure:
-            message = f'RegionClass "{name}": {failure}'
-            raise InvalidSpec(Reason.INVALID_SPEC, message) from failure
-        if class_.spec.nomad.image is None:
-            message = f'RegionClass "{name}": spec.nomad.image is required by Managed regions'
-            raise InvalidSpec(Reason.CLASS_INCOMPLETE, message)
-        return class_
 
     def _object(self, kind: Kind, name: str) -> Mapping[str, Any]:
         body = self._inventory.get(Key(kind, "", name))
         if body is None:
-            reason = Reason.CLASS_NOT_FOUND if kind is Kind.REGION_CLASS else None
             message = f'there is no {kind} "{name}"'
-            raise NotYet(reason or Reason.CONTINENT_NOT_FOUND, message, retry_after=30)
+            raise NotYet(Reason.CONTINENT_NOT_FOUND, message, retry_after=30)
         return body
 
 
