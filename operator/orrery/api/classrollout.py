@@ -78,8 +78,8 @@ class RegionWave(Model):
     percent: Annotated[int, Field(ge=1, le=100)] | None = None
     """Its part of all Managed regions of the class, rounded up: the first by name of those in no earlier wave. Default: none."""
 
-    max_concurrent: Share | None = None
-    """Regions of this wave that may be in motion at once: a count, or a share of all such as 25%. Default: that of the rollout."""
+    max_concurrent: Annotated[int, Field(ge=1, le=COUNT_MAX)] | None = None
+    """Regions that may be in motion at once while this wave is on, as a count. Default: that of the rollout."""
 
     soak: Duration | None = None
     """How long a region must have been well before the next one starts. Default: that of the rollout."""

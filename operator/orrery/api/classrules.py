@@ -13,7 +13,6 @@ def rollout(document: ClassRollout) -> Iterator[Problem]:
     yield from _share(document.max_concurrent, "spec.rollout.maxConcurrent")
     for i, wave in enumerate(document.waves):
         path = field("spec.rollout.waves", i)
-        yield from _share(wave.max_concurrent, f"{path}.maxConcurrent")
         yield from _members(wave, path)
         if wave.name == REMAINING:
             yield Problem(

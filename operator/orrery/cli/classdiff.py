@@ -9,6 +9,7 @@ from typing import Any, Final
 from orrery.api.regionclass import RegionClass
 from orrery.ports import Document, ObjectRef
 from orrery.render.region import Blueprint, render_region
+from orrery.render.region.layers import BOOTSTRAP
 
 REGION: Final = "REGION"
 """Stands for the region's name, ADDRESS for its address."""
@@ -71,7 +72,9 @@ def _manifests(blueprint: Blueprint, class_: RegionClass) -> Mapping[ObjectRef, 
         address=blueprint.address or UNKNOWN_ADDRESS,
         certificates=blueprint.certificates,
     )
-    return {ObjectRef.of(m): m for layer in render_region(of_class) for m in layer.manifests}
+    # What sets a region up is done once, and not again for another class.
+    layers = [layer for layer in render_region(of_class) if layer.name != BOOTSTRAP]
+    return {ObjectRef.of(m): m for layer in layers for m in layer.manifests}
 
 
 @dataclass(frozen=True, slots=True)
