@@ -43,6 +43,9 @@ ANNOTATION_CONFIGURATION = f"{GROUP}/configuration"
 ANNOTATION_CERTIFICATES = f"{GROUP}/certificates"
 """The same of certificates, for programs that read them at their start only."""
 
+ANNOTATION_APPROVE_WAVE = f"{GROUP}/approve-wave"
+"""On a RegionClass: ``WAVE@REVISION``, the last wave that may take that very revision."""
+
 LABEL_INSTALL = f"{GROUP}/install"
 LABEL_REGION = f"{GROUP}/region"
 LABEL_NAME = "app.kubernetes.io/name"

@@ -150,7 +150,7 @@ async def test_a_namespace_that_was_built_for_another_continent_is_taken_over_wh
         continent = a_hosting_continent()
         continent["metadata"] = {"name": "eu", "annotations": {"orrery.dev/take-over": "europe"}}
         eu.world.hub.apply(Kind.CONTINENT, continent)
-        await eu.world.until(lambda: condition(eu, "Degraded") is None)
+        await eu.world.until(lambda: eu.world.condition(FRA, "Degraded") is None)
 
         assert {r: eu.cluster.objects[r]["data"] for r in secrets} == secrets
         assert eu.cluster.objects[HOME]["metadata"]["annotations"][ANNOTATION_OWNER] == "eu"

@@ -54,6 +54,8 @@ DURATION: Final = Form(
 )
 """At most five digits: what all fields accept together stays inside 64 bits of nanoseconds."""
 
+SHARE: Final = Form(r"^([1-9][0-9]?|100)%$", "a share such as 25%, from 1% to 100%")
+
 IMAGE: Final = Form(
     r"^[a-zA-Z0-9][-a-zA-Z0-9._/:@]*$",
     "an image reference such as docker.io/koyeb/demo:1.4, without spaces: letters, digits"

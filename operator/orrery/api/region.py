@@ -223,6 +223,9 @@ class ControlPlaneStatus(StatusModel):
     bootstrapped: bool = False
     """Whether Nomad's ACL system has been set up."""
 
+    class_revision: Annotated[str, Field(max_length=64)] = ""
+    """Revision of the RegionClass that it is built from."""
+
     expires: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
     """When the first of its certificates expires."""
 

@@ -20,6 +20,7 @@ from orrery.api.base import (
     literal,
     validations,
 )
+from orrery.api.classrollout import ClassRollout, RegionClassStatus
 from orrery.api.mesh import MeshClass
 
 PLACEHOLDERS: Final = frozenset(
@@ -182,8 +183,12 @@ class RegionClassSpec(Model):
 
     mesh: MeshClass = MeshClass()
     """The mesh of Managed regions."""
+
     probe: ProbeClass | None = None
     """What runs on every machine to see whether it can be used. Default: none, and what it would find is not known."""
+
+    rollout: ClassRollout = ClassRollout()
+    """How a change of the class moves over its Managed regions. Drivers are no part of it: deployments take them at once."""
 
 
 class RegionClass(Model):
@@ -193,6 +198,7 @@ class RegionClass(Model):
     kind: Literal["RegionClass"] = "RegionClass"
     metadata: Metadata
     spec: RegionClassSpec
+    status: RegionClassStatus | None = None
 
 
 DOCKER = Driver(
@@ -217,6 +223,8 @@ DEFINITION: Final = Definition(
     name_max=CLUSTER_NAME_MAX,
     model=RegionClass,
     columns=(
+        Column("Regions", ".status.display.regions"),
+        Column("Status", ".status.display.status"),
         Column("Default Driver", ".spec.nomad.drivers[0].name"),
         Column("Age", ".metadata.creationTimestamp", type="date"),
     ),

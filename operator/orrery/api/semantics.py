@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from orrery.api import forms, meshrules
+from orrery.api import classrules, forms, meshrules
 from orrery.api.base import Definition, Label, LabelSelector, nanoseconds
 from orrery.api.continent import Continent
 from orrery.api.deploymentrules import ONCE_PER_MACHINE
@@ -100,6 +100,7 @@ def region_class(document: RegionClass) -> Problems:
     image = document.spec.nomad.image
     if image is not None and re.search(UNSUPPORTED_IMAGE, image):
         yield Problem("spec.nomad.image", not_allowed(image, IMAGE_ALLOWED))
+    yield from classrules.rollout(document.spec.rollout)
     for i, driver in enumerate(document.spec.nomad.drivers):
         yield from _unusable_placeholders(driver.config, f"spec.nomad.drivers[{i}].config")
     yield from meshrules.mesh(document.spec.mesh)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, MutableMapping, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, Final
 
 import click
@@ -16,6 +17,7 @@ VERBS: Final = {
     "render": "Show the control planes of Managed regions as manifests.",
     "region": "Let machines join a region; forget one, allow a mass stop.",
     "mesh": "Make the Secrets of a global mesh.",
+    "class": "Roll a RegionClass back, or approve a wave of its rollout.",
     "continent": "Prepare the Kubernetes cluster of a continent.",
     "recover": "Write deployments back from what regions run.",
     "demo": "Take a tour on a planet on this machine.",
@@ -40,8 +42,9 @@ class Verbs(MutableMapping[str, click.Command]):
     def __getitem__(self, name: str) -> click.Command:
         command = self._commands[name]
         if command is None:
-            module = import_module(f"{__name__}.{name}")
-            command = self._commands[name] = getattr(module, name)
+            word = f"{name}_" if iskeyword(name) else name
+            module = import_module(f"{__name__}.{word}")
+            command = self._commands[name] = getattr(module, word)
         return command
 
     def __setitem__(self, name: str, command: click.Command) -> None:

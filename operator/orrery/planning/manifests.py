@@ -152,6 +152,15 @@ def pods_serving(body: Document) -> Readiness:
     return Readiness(ready or 0, _replicas(body))
 
 
+def is_rolled_out(body: Document) -> bool:
+    """Tell whether all pods of an object are ready and of its newest spec; it may have none."""
+    if body["kind"] not in {"StatefulSet", "Deployment"}:
+        return True
+    status, wanted = _status(body), _replicas(body)
+    counts = (status.get("readyReplicas"), status.get("updatedReplicas"), status.get("replicas"))
+    return all(_seen(body, count) == wanted for count in counts)
+
+
 def job_state(body: Document) -> JobState:
     """Tell how a Job stands; one that is about to fail or to complete is still running."""
     for condition in _status(body).get("conditions") or ():

@@ -6,69 +6,41 @@ others nothing. Regions that are open stay so: the hub reaches their Nomad witho
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from orrery.api.base import Metadata
 from orrery.api.conditions import Reason
 from orrery.api.continent import ContinentStatus
-from orrery.api.region import ControlPlaneStatus
-from orrery.api.regionclass import RegionClass
-from orrery.api.validation import ValidationFailure, validate_continent, validate_region_class
+from orrery.api.validation import ValidationFailure, validate_continent
 from orrery.engine.lane import Lane
 from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused, Unreachable
-from orrery.names import region_labels
 from orrery.planning.continent_status import ContinentFacts, news_of, summarize_continent
 from orrery.planning.rights import RIGHTS
 from orrery.ports import (
     Clock,
-    ClusterAccess,
     ClusterFactory,
-    ContinentalCluster,
     Hub,
     HubEvent,
     Key,
     Kind,
 )
+from orrery.reconcile.classrollout import ClassRollouts
+from orrery.reconcile.construction import Construction, Host, words
 from orrery.reconcile.continentaccess import PROBE, access_to, told
 from orrery.reconcile.continentholds import ContinentHolds
 from orrery.reconcile.controlplane import ControlPlaneBuilder, ControlPlaneScope
 from orrery.reconcile.fleet import Fleet, Member
 from orrery.reconcile.inventory import Inventory
 from orrery.reconcile.loop import guarded
-from orrery.reconcile.manifests import AppliedMemory
 from orrery.reconcile.metered import metered_cluster
-from orrery.reconcile.remarks import impairment, repairs
+from orrery.reconcile.remarks import impairment
 from orrery.reconcile.report import BUG, StatusWriter, timestamp
-from orrery.reconcile.teardown import is_unused, tear_down
-from orrery.render.region import Blueprint
 from orrery.telemetry import Telemetry
-
-PATIENCE: Final = 0.1
-"""What waits for long is looked at more seldom: after this share of the time that it waits."""
 
 RECHECK: Final = 300.0
 """Seconds after which a control plane that is as it should be is looked at again."""
-
-
-@dataclass(slots=True)
-class Host:
-    """A continent's cluster, and what is known of it."""
-
-    lane: Lane[Key]
-    access: ClusterAccess | None = None
-    cluster: ContinentalCluster | None = None
-    version: str = ""
-    last_seen: float | None = None
-    problem: OrreryError | None = None
-    """Why nothing can be built there now; None while it can."""
-    probed: bool = False
-    applied: dict[str, AppliedMemory] = field(default_factory=dict)
-    """By region."""
-    waiting: dict[str, tuple[str, float]] = field(default_factory=dict)
-    """By region, what it waits for and since when, in monotonic seconds."""
 
 
 class Continents:
@@ -95,16 +67,33 @@ class Continents:
         self._inventory = inventory
         self._writer = writer
         self._clusters = clusters
-        self._builder = builder
         self._make_lane = make_lane
         self._region_changed = region_changed
         self._clock = clock
         self._telemetry = telemetry
-        self._install = install
         self._namespace = namespace
         self._holds = ContinentHolds(hub=hub, inventory=inventory)
         self._hosts: dict[str, Host] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self.classes = ClassRollouts(
+            hub=hub,
+            fleet=fleet,
+            inventory=inventory,
+            writer=writer,
+            clock=clock,
+            telemetry=telemetry,
+            install=install,
+            make_lane=make_lane,
+            consider_region=self.consider_region,
+        )
+        self._construction = Construction(
+            hub=hub,
+            inventory=inventory,
+            builder=builder,
+            classes=self.classes,
+            region_changed=region_changed,
+            install=install,
+        )
 
     def consider(self, key: Key, priority: Priority) -> None:
         """Look at a Continent again."""
@@ -118,6 +107,7 @@ class Continents:
 
     async def stop(self) -> None:
         """Let what is under way end, and close the connections."""
+        await self.classes.stop()
         for host in self._hosts.values():
             await host.lane.stop()
             if host.cluster is not None:
@@ -156,7 +146,7 @@ class Continents:
     async def _probe(self, host: Host, key: Key) -> Result:
         """Look whether the cluster can be used, and tell on the Continent and its regions."""
         body = self._inventory.get(key)
-        before = host.probed, _words(host.problem)
+        before = host.probed, words(host.problem)
         if body is None:
             self._writer.forget(key)
             await self._disconnect(host)
@@ -175,7 +165,7 @@ class Continents:
         except (InvalidSpec, NotYet, Unreachable, Refused) as error:
             failure = told(error)
         host.problem, host.probed = failure, True
-        if (True, _words(host.problem)) != before:
+        if (True, words(host.problem)) != before:
             self._tell_regions(key.name)
         wait = await self._report(host, key, body)
         if isinstance(failure, Unreachable):
@@ -260,26 +250,23 @@ class Continents:
         if not host.probed:
             return Done()  # The probe has it looked at again.
         failure: OrreryError | None = None
-        before = member.control_plane, _words(member.build_problem)
-        remark: OrreryError | None = None
+        scope: ControlPlaneScope | None = None
+        before = member.control_plane, words(member.build_problem)
         try:
-            remark = await self._advance(host, member)
+            scope = await self._construction.advance(host, member)
         except (InvalidSpec, NotYet, Refused, Unreachable) as error:
             failure = told(error)
+        remark = scope.remark if scope else None
         member.build_problem = impairment(failure or remark, member)
-        if (member.control_plane, _words(member.build_problem)) != before:
+        watched = self.classes.built(member, scope.live if scope else None)
+        if (member.control_plane, words(member.build_problem)) != before:
             self._region_changed(key.name)
         if isinstance(failure, Unreachable):
             raise failure
         if failure is None or isinstance(failure, InvalidSpec):
             host.waiting.pop(key.name, None)
-            return Again(RECHECK)
-        words, now = str(_words(failure)), self._clock.monotonic()
-        if host.waiting.get(key.name, ("", 0.0))[0] != words:
-            host.waiting[key.name] = words, now
-        waited = now - host.waiting[key.name][1]
-        at_least = failure.retry_after if isinstance(failure, NotYet) else PROBE
-        return Again(max(at_least, min(PROBE, waited * PATIENCE)))
+            return Again(watched or RECHECK)
+        return Again(host.patience(key.name, failure, self._clock.monotonic()))
 
     def _is_here(self, member: Member, host: Host) -> bool:
         """Tell whether a region is Managed and of this continent: one of its name may have been."""
@@ -297,105 +284,3 @@ class Continents:
         elif (member := self._fleet.member(key.name)) is not None:
             member.build_problem = problem
             self._region_changed(key.name)
-
-    async def _advance(self, host: Host, member: Member) -> OrreryError | None:
-        """Build the control plane, or tear it down; raises what keeps it from being done.
-
-        Returns what is amiss all the same.
-        """
-        if member.teardown:
-            await self._tear_down(host, member)
-        elif not await self._never_used(host, member):
-            scope = self._scope(host, member)
-            try:
-                await self._builder.build(scope)
-            finally:
-                member.control_plane = scope.told
-                for event in repairs(member.region.metadata, scope.repaired):
-                    await self._hub.emit_event(event)
-            return scope.remark
-        return None
-
-    async def _tear_down(self, host: Host, member: Member) -> None:
-        """Delete the control plane; tell the region when nothing is left of it."""
-        cluster, name = self._cluster(host, member), member.region.metadata.name
-        continent = validate_continent(self._object(Kind.CONTINENT, member.region.spec.continent))
-        labels = region_labels(self._install, name)
-        await tear_down(cluster, continent.namespace_of(name), labels, continent.metadata.name)
-        member.teardown = "done"
-        self._region_changed(name)
-
-    async def _never_used(self, host: Host, member: Member) -> bool:
-        """Tell whether a region is to be torn down that never was complete, and so runs no job."""
-        region, metadata = member.region, member.region.metadata
-        leaves = metadata.deletion_timestamp and region.spec.deletion_policy == "Teardown"
-        if not leaves or member.was_usable:
-            return False
-        if not member.is_unused:
-            continent = validate_continent(self._object(Kind.CONTINENT, region.spec.continent))
-            member.is_unused = await is_unused(
-                self._cluster(host, member),
-                continent.namespace_of(metadata.name),
-                metadata.creation_timestamp,
-            )
-            self._region_changed(metadata.name)
-        return member.is_unused
-
-    def _scope(self, host: Host, member: Member) -> ControlPlaneScope:
-        cluster = self._cluster(host, member)
-        name, spec = member.region.metadata.name, member.region.spec
-        continent = validate_continent(self._object(Kind.CONTINENT, spec.continent))
-        class_ = self._class(spec.class_)
-        blueprint = Blueprint(
-            install=self._install,
-            region=member.region,
-            class_=class_,
-            continent=continent,
-            address="",
-        )
-        return ControlPlaneScope(
-            blueprint=blueprint,
-            cluster=cluster,
-            applied=host.applied.setdefault(name, AppliedMemory()),
-            told=member.control_plane or ControlPlaneStatus(namespace=blueprint.namespace),
-        )
-
-    def _cluster(self, host: Host, member: Member) -> ContinentalCluster:
-        """Return the cluster of a region's continent, which may be written to."""
-        spec = member.region.spec
-        if host.problem is not None:
-            message = f'Continent "{spec.continent}": {host.problem.message}'
-            raise NotYet(Reason.CONTINENT_NOT_READY, message, retry_after=PROBE)
-        if host.cluster is None:
-            message = (
-                f'spec.continent: Continent "{spec.continent}" has no spec.cluster, which a '
-                "Managed region needs"
-            )
-            raise InvalidSpec(Reason.CONTINENT_NOT_READY, message)
-        if validate_continent(self._object(Kind.CONTINENT, spec.continent)).spec.paused:
-            message = f'Continent "{spec.continent}" is paused'
-            raise NotYet(Reason.PAUSED, message, retry_after=PROBE)
-        return host.cluster
-
-    def _class(self, name: str) -> RegionClass:
-        try:
-            class_ = validate_region_class(self._object(Kind.REGION_CLASS, name))
-        except ValidationFailure as failure:
-            message = f'RegionClass "{name}": {failure}'
-            raise InvalidSpec(Reason.INVALID_SPEC, message) from failure
-        if class_.spec.nomad.image is None:
-            message = f'RegionClass "{name}": spec.nomad.image is required by Managed regions'
-            raise InvalidSpec(Reason.CLASS_INCOMPLETE, message)
-        return class_
-
-    def _object(self, kind: Kind, name: str) -> Mapping[str, Any]:
-        body = self._inventory.get(Key(kind, "", name))
-        if body is None:
-            reason = Reason.CLASS_NOT_FOUND if kind is Kind.REGION_CLASS else None
-            message = f'there is no {kind} "{name}"'
-            raise NotYet(reason or Reason.CONTINENT_NOT_FOUND, message, retry_after=30)
-        return body
-
-
-def _words(problem: OrreryError | None) -> tuple[str, str] | None:
-    return None if problem is None else (problem.reason, problem.message)

@@ -56,6 +56,8 @@ class ControlPlaneScope:
     applied: AppliedMemory
     told: ControlPlaneStatus
     """What was known before the pass; grows as phases find out more."""
+    record: Document | None = None
+    """The manifest that remembers from which class it is built."""
     live: dict[ObjectRef, Document] = field(default_factory=dict)  # every phase that enforces
     rendered: list[Manifest] = field(default_factory=list)  # every phase that enforces
     repaired: list[str] = field(default_factory=list)  # every phase that enforces
@@ -92,6 +94,7 @@ class ControlPlaneBuilder:
         return (
             self.claim,
             self.recognize,
+            self.remember_class,
             self.lay_foundation,
             self.await_address,
             self.keep_secrets,
@@ -123,6 +126,17 @@ class ControlPlaneBuilder:
         if scope.told.bootstrapped and names.ANNOTATION_FORGET_AUTHORITY not in annotations:
             scope.blueprint = replace(scope.blueprint, address=scope.told.address)
             await self.keep_secrets(scope)
+
+    async def remember_class(self, scope: ControlPlaneScope) -> None:
+        """Remember what the region is built from before anything is: a restart goes on with it."""
+        if scope.record is not None:
+            namespace = next(
+                m for m in _layer(scope.blueprint, FOUNDATION).manifests if m["kind"] == "Namespace"
+            )
+            await enforce(scope.cluster, [namespace, scope.record], previous=scope.applied)
+            scope.rendered.append(scope.record)
+            revision = scope.record["data"]["revision"]
+            scope.told = scope.told.model_copy(update={"class_revision": revision})
 
     async def lay_foundation(self, scope: ControlPlaneScope) -> None:
         """Make the namespace, what guards it, and the load balancer."""
