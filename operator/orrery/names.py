@@ -33,6 +33,13 @@ ANNOTATION_CONFIGURATION = f"{GROUP}/configuration"
 ANNOTATION_CERTIFICATES = f"{GROUP}/certificates"
 """The same of certificates, for programs that read them at their start only."""
 
+ANNOTATION_CERTIFICATES_EXPIRE = f"{GROUP}/certificates-expire"
+"""On a pod template: when these certificates expire, as in RFC 3339."""
+
+ANNOTATION_UPDATE_UNCHECKED = f"{GROUP}/update-unchecked-until"
+"""On a Managed Region: until this moment, as in RFC 3339, servers whose autopilot cannot be asked
+are updated all the same, one after the other."""
+
 LABEL_INSTALL = f"{GROUP}/install"
 LABEL_REGION = f"{GROUP}/region"
 LABEL_NAME = "app.kubernetes.io/name"

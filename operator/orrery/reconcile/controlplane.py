@@ -21,6 +21,7 @@ from orrery.planning.manifests import (
     stateful_set_ready,
 )
 from orrery.ports import (
+    AutopilotHealth,
     Clock,
     ContinentalCluster,
     Document,
@@ -34,6 +35,7 @@ from orrery.ports.values import decoded
 from orrery.reconcile.credentials import decode
 from orrery.reconcile.manifests import AppliedMemory, enforce, prune_region
 from orrery.reconcile.regionsecrets import SecretsOutcome, ensure_secrets
+from orrery.reconcile.serverupdate import Pace, ServerUpdate
 from orrery.render.region import Blueprint, Component, Layer, Manifest, render_region
 from orrery.render.region.blueprint import SecretName
 from orrery.render.region.layers import BOOTSTRAP, FOUNDATION, FRONT_DOOR, LOAD_BALANCER, SERVERS
@@ -55,6 +57,7 @@ class ControlPlaneScope:
     rendered: list[Manifest] = field(default_factory=list)  # every phase that enforces
     repaired: list[str] = field(default_factory=list)  # every phase that enforces
     secrets: SecretsOutcome | None = None  # keep_secrets
+    pace: Pace = field(default_factory=Pace)  # raise_servers
 
 
 class ControlPlaneBuilder:
@@ -85,6 +88,7 @@ class ControlPlaneBuilder:
             self.bootstrap,
             self.hand_over,
             self.clear_away,
+            self.await_update,
         )
 
     async def recognize(self, scope: ControlPlaneScope) -> None:
@@ -135,7 +139,11 @@ class ControlPlaneBuilder:
             mounted=None if servers is None else _mounted(servers),
         )
         scope.secrets = secrets
-        scope.blueprint = replace(scope.blueprint, certificates=secrets.nomad_tls_digest)
+        scope.blueprint = replace(
+            scope.blueprint,
+            certificates=secrets.nomad_tls_digest,
+            certificates_expire=_moment(secrets.nomad_tls_expires),
+        )
         scope.told = scope.told.model_copy(
             update={"authority": secrets.authority, "expires": _moment(secrets.expires)}
         )
@@ -152,6 +160,16 @@ class ControlPlaneBuilder:
                 f"{servers['spec']['replicas']}: fewer would lose the quorum, and are not made"
             )
             raise InvalidSpec(Reason.INVALID_SPEC, message)
+        # Before Nomad's ACL system is set up nothing runs in the region that needs the quorum.
+        if servers is not None and scope.told.bootstrapped:
+            update = ServerUpdate(
+                scope.blueprint,
+                scope.cluster,
+                scope.applied,
+                self._clock,
+                lambda: self._autopilot(scope),
+            )
+            scope.pace = await update.pace(_stateful_set(scope.blueprint), servers)
         await self._enforce(scope, SERVERS)
         state = stateful_set_ready(_live(scope, "apps/v1", "StatefulSet", Component.NOMAD))
         needed = state.wanted // 2 + 1
@@ -219,6 +237,14 @@ class ControlPlaneBuilder:
             wanted,
         )
 
+    async def await_update(self, scope: ControlPlaneScope) -> None:
+        """Hold until all servers are of the newest template; the layers above do not wait for it.
+
+        A server may have to wait for autopilot, which is asked through the front door.
+        """
+        if scope.pace.sentence:
+            raise NotYet(Reason.UPDATING_SERVERS, scope.pace.sentence, retry_after=WAIT)
+
     async def _servers(self, scope: ControlPlaneScope) -> Document | None:
         blueprint = scope.blueprint
         name = blueprint.object_name(Component.NOMAD)
@@ -235,6 +261,13 @@ class ControlPlaneBuilder:
         finally:
             await nomad.close()
         return True
+
+    async def _autopilot(self, scope: ControlPlaneScope) -> AutopilotHealth:
+        nomad = self._nomad.connect(decode(await self._credentials(scope)))
+        try:
+            return await nomad.autopilot()
+        finally:
+            await nomad.close()
 
     async def _credentials(self, scope: ControlPlaneScope) -> Secret:
         assert scope.secrets is not None, "keep_secrets comes first"
@@ -262,7 +295,8 @@ class ControlPlaneBuilder:
     async def _enforce(self, scope: ControlPlaneScope, name: str) -> None:
         layer = _layer(scope.blueprint, name)
         scope.rendered += layer.manifests
-        outcome = await enforce(scope.cluster, layer.manifests, previous=scope.applied)
+        manifests = [scope.pace.of(manifest) for manifest in layer.manifests]
+        outcome = await enforce(scope.cluster, manifests, previous=scope.applied)
         scope.live.update(outcome.live)
         scope.repaired += outcome.repaired
 
@@ -281,6 +315,11 @@ def _hub_failed(error: OrreryError) -> NotYet:
 
 def _layer(blueprint: Blueprint, name: str) -> Layer:
     return next(layer for layer in render_region(blueprint) if layer.name == name)
+
+
+def _stateful_set(blueprint: Blueprint) -> Manifest:
+    manifests = _layer(blueprint, SERVERS).manifests
+    return next(manifest for manifest in manifests if manifest["kind"] == "StatefulSet")
 
 
 def _live(scope: ControlPlaneScope, api_version: str, kind: str, component: Component) -> Document:

@@ -58,6 +58,8 @@ class Blueprint:
     """IP address of the load balancer; empty until it has one."""
     certificates: str = ""
     """Digest of the servers' certificates: they start anew to take over other ones."""
+    certificates_expire: str = ""
+    """When these expire, as in RFC 3339."""
 
     @property
     def name(self) -> str:
