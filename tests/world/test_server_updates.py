@@ -236,3 +236,60 @@ async def test_a_single_server_is_updated_too() -> None:
 
         assert eu.caretaker.pods.starts == {"fra-nomad-0": 1}
         assert partition(eu) == 0
+
+
+def a_saving_class(image: str) -> Document:
+    return a_class(image=image, snapshots={"image": "registry.example/orrery:0.1.0"})
+
+
+def jobs(eu: Europe) -> list[str]:
+    return [r.name for r in eu.cluster.objects if r.kind == "Job" and "snapshot" in r.name]
+
+
+async def test_a_snapshot_is_taken_before_a_change_touches_the_first_server() -> None:
+    async with europe() as eu:
+        eu.world.apply(a_saving_class(IMAGE))
+        await opened(eu)
+        eu.caretaker.idle.add("Job")
+
+        eu.world.apply(a_saving_class(NEWER))
+        await eu.world.settle(120)
+
+        assert not started(eu)
+        assert told(eu) == "updating servers: 0 of 3: a snapshot is taken first"
+        eu.caretaker.idle.clear()
+        await is_done(eu)
+        assert len(jobs(eu)) == 1
+        assert eu.caretaker.pods.starts == dict.fromkeys(SERVERS, 1)
+
+
+async def test_a_snapshot_that_fails_holds_the_update_and_says_so() -> None:
+    async with europe() as eu:
+        eu.world.apply(a_saving_class(IMAGE))
+        await opened(eu)
+        eu.caretaker.idle.add("Job")
+        eu.world.apply(a_saving_class(NEWER))
+        await eu.world.until(lambda: bool(jobs(eu)))
+        ref = eu.caretaker.find("Job", jobs(eu)[0])
+
+        eu.cluster.set_status(ref, {"conditions": [{"type": "Failed", "status": "True"}]})
+        await eu.world.settle(120)
+
+        assert not started(eu)
+        assert f"the snapshot before it failed, see {ref}" in told(eu)
+        eu.cluster.remove(ref)
+        eu.caretaker.idle.clear()
+        await is_done(eu)
+
+
+async def test_renewed_certificates_need_no_snapshot() -> None:
+    async with europe() as eu:
+        short = a_saving_class(IMAGE)
+        short["spec"]["pki"] = {"certificateLifetime": "1h"}
+        eu.world.apply(short)
+        await opened(eu)
+
+        await eu.world.settle(3600)
+
+        assert set(started(eu)) == set(SERVERS)
+        assert not jobs(eu)

@@ -16,6 +16,7 @@ VERBS: Final = {
     "render": "Show the control planes of Managed regions as manifests.",
     "region": "Forget a region that is gone, or allow a mass stop in one.",
     "continent": "Prepare the Kubernetes cluster of a continent.",
+    "snapshot": "Take a snapshot of a region's Nomad into a folder.",
     "recover": "Write deployments back from what regions run.",
     "demo": "Take a tour on a planet on this machine.",
     "playground": "Run a hub, an operator and regions on this machine.",

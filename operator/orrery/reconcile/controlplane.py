@@ -36,9 +36,17 @@ from orrery.reconcile.credentials import decode
 from orrery.reconcile.manifests import AppliedMemory, enforce, prune_region
 from orrery.reconcile.regionsecrets import SecretsOutcome, ensure_secrets
 from orrery.reconcile.serverupdate import Pace, ServerUpdate
+from orrery.reconcile.snapshots import keep_snapshot_token, last_snapshot
 from orrery.render.region import Blueprint, Component, Layer, Manifest, render_region
 from orrery.render.region.blueprint import SecretName
-from orrery.render.region.layers import BOOTSTRAP, FOUNDATION, FRONT_DOOR, LOAD_BALANCER, SERVERS
+from orrery.render.region.layers import (
+    BOOTSTRAP,
+    FOUNDATION,
+    FRONT_DOOR,
+    LOAD_BALANCER,
+    SERVERS,
+    SNAPSHOTS,
+)
 
 WAIT: Final = 3.0
 """Seconds after which something that comes by itself is looked at again."""
@@ -87,6 +95,7 @@ class ControlPlaneBuilder:
             self.open_front_door,
             self.bootstrap,
             self.hand_over,
+            self.take_snapshots,
             self.clear_away,
             self.await_update,
         )
@@ -236,6 +245,20 @@ class ControlPlaneBuilder:
             names.region_labels(self._config.install, scope.blueprint.name),
             wanted,
         )
+
+    async def take_snapshots(self, scope: ControlPlaneScope) -> None:
+        """Have snapshots taken on schedule, where the class wants them."""
+        if scope.blueprint.class_.spec.nomad.snapshots is None:
+            scope.told = scope.told.model_copy(update={"last_snapshot": None})
+            return
+        nomad = self._nomad.connect(decode(await self._credentials(scope)))
+        try:
+            await keep_snapshot_token(scope.blueprint, scope.cluster, self._pki, nomad)
+        finally:
+            await nomad.close()
+        await self._enforce(scope, SNAPSHOTS)
+        last = last_snapshot(_live(scope, "batch/v1", "CronJob", Component.SNAPSHOT))
+        scope.told = scope.told.model_copy(update={"last_snapshot": last})
 
     async def await_update(self, scope: ControlPlaneScope) -> None:
         """Hold until all servers are of the newest template; the layers above do not wait for it.

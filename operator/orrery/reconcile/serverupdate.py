@@ -15,6 +15,7 @@ from orrery.planning.manifests import differs, left_over
 from orrery.planning.serverupdate import Server, Step, Unasked, UpdateFacts, plan_update, progress
 from orrery.ports import AutopilotHealth, Clock, ContinentalCluster, Document, ObjectRef
 from orrery.reconcile.manifests import AppliedMemory
+from orrery.reconcile.snapshots import await_snapshot
 from orrery.render.region import Blueprint, Manifest
 
 TEMPLATE = "spec.template"
@@ -65,7 +66,24 @@ class ServerUpdate:
         step = plan_update(facts)
         if step.asks:
             step = plan_update(facts, await self._health())
+        if step.starts and (objection := await self._save(live, facts, step)):
+            step = Step(step.partition + 1, objection)
         return Pace(step.partition, _sentence(facts, step))
+
+    async def _save(self, live: Document, facts: UpdateFacts, step: Step) -> str:
+        """Have a snapshot taken before a changed class touches the first server; say why to wait.
+
+        Certificates that are renewed change nothing that a snapshot could bring back.
+        """
+        target = facts.servers[step.partition]
+        begun = any(server is not None and server.updated for server in facts.servers)
+        if begun or facts.unchecked or target is None or target.expired:
+            return ""
+        pod = await self.cluster.read(ObjectRef("v1", "Pod", self.blueprint.namespace, target.name))
+        if pod is None or _substance(pod) == _substance(live["spec"]["template"]):
+            return ""
+        revision = str((live.get("status") or {}).get("updateRevision"))
+        return await await_snapshot(self.blueprint, self.cluster, revision)
 
     def _is_other_template(self, manifest: Manifest, live: Document) -> bool:
         """Tell whether other pods are wanted, but for what a webhook insists on."""
@@ -132,6 +150,17 @@ def _sentence(facts: UpdateFacts, step: Step) -> str:
 
 def _of_template(paths: Iterable[str]) -> list[str]:
     return sorted(path for path in paths if path.startswith(TEMPLATE))
+
+
+def _substance(pod: Document) -> Document:
+    """Take of a pod, or of its template, what a class decides about it."""
+    annotations = pod["metadata"].get("annotations") or {}
+    containers = pod["spec"].get("containers") or [{}]
+    fields = ("image", "command", "args", "resources")
+    return {
+        "configuration": annotations.get(names.ANNOTATION_CONFIGURATION),
+        **{field: containers[0].get(field) for field in fields},
+    }
 
 
 def _partition(live: Document) -> int:

@@ -27,6 +27,7 @@ class Component(StrEnum):
     NOMAD = "nomad"
     FRONT_DOOR = "front-door"
     BOOTSTRAP = "bootstrap"
+    SNAPSHOT = "snapshot"
 
 
 class SecretName(StrEnum):
@@ -44,6 +45,8 @@ class SecretName(StrEnum):
     """``gossip.json``: configuration of the servers with the key of their gossip."""
     BOOTSTRAP = "bootstrap-token"
     """``token``: the management token, chosen before the ACL system is set up. Orrery uses it."""
+    SNAPSHOT = "snapshot-token"
+    """``accessor`` and ``token`` of a token that may take snapshots and do nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

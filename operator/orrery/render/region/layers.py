@@ -9,12 +9,14 @@ from orrery.render.region.bootstrap import render_bootstrap
 from orrery.render.region.foundation import render_foundation
 from orrery.render.region.frontdoor import render_front_door, render_load_balancer
 from orrery.render.region.servers import render_servers
+from orrery.render.region.snapshots import render_snapshots
 
 FOUNDATION: Final = "foundation"
 LOAD_BALANCER: Final = "load-balancer"
 SERVERS: Final = "servers"
 BOOTSTRAP: Final = "bootstrap"
 FRONT_DOOR: Final = "front-door"
+SNAPSHOTS: Final = "snapshots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +41,6 @@ def render_region(blueprint: Blueprint) -> Sequence[Layer]:
             Layer(SERVERS, render_servers(blueprint)),
             Layer(FRONT_DOOR, render_front_door(blueprint)),
             Layer(BOOTSTRAP, render_bootstrap(blueprint)),
+            Layer(SNAPSHOTS, render_snapshots(blueprint)),
         ]
     return layers
