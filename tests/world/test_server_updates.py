@@ -78,6 +78,22 @@ async def test_the_region_says_how_far_its_servers_are_and_is_not_degraded() -> 
         assert ready["status"] == "True"
 
 
+async def test_an_update_that_goes_its_way_is_never_told_as_a_degradation() -> None:
+    async with europe() as eu:
+        await opened(eu)
+        degraded = set()
+
+        def is_updated() -> bool:
+            if condition := eu.world.condition(FRA, "Degraded"):
+                degraded.add(condition["message"])
+            return set(images(eu)) == {NEWER} and not told(eu)
+
+        eu.world.apply(a_class(image=NEWER))
+        await eu.world.until(is_updated, within=600)
+
+        assert not degraded
+
+
 async def test_no_server_is_touched_while_autopilot_misses_another_one() -> None:
     async with europe() as eu:
         await opened(eu)

@@ -181,6 +181,9 @@ class ControlPlaneBuilder:
             scope.pace = await update.pace(_stateful_set(scope.blueprint), servers)
         await self._enforce(scope, SERVERS)
         state = stateful_set_ready(_live(scope, "apps/v1", "StatefulSet", Component.NOMAD))
+        if scope.pace.sentence and servers is not None:
+            # Every step of an update is a newer spec, which the controller sees a moment later.
+            state = state._replace(ready=(servers.get("status") or {}).get("readyReplicas") or 0)
         needed = state.wanted // 2 + 1
         if state.ready < needed:
             message = f"{state.ready} of {state.wanted} Nomad servers are ready, {needed} needed"
