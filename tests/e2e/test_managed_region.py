@@ -252,7 +252,9 @@ async def servers_updated(europe: Europe) -> int:
         if message != messages[-1]:
             messages.append(message)
         memory = found["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
-        same = found["status"]["currentRevision"] == found["status"]["updateRevision"]
+        status = found["status"]
+        seen = status["observedGeneration"] == found["metadata"]["generation"]
+        same = seen and status["currentRevision"] == status["updateRevision"]
         return bool(memory == "520Mi" and same and not message)
 
     await until(is_done, seconds=400, told=lambda: messages)

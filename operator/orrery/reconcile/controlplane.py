@@ -181,11 +181,12 @@ class ControlPlaneBuilder:
             scope.pace = await update.pace(_stateful_set(scope.blueprint), servers)
         await self._enforce(scope, SERVERS)
         state = stateful_set_ready(_live(scope, "apps/v1", "StatefulSet", Component.NOMAD))
-        if scope.pace.sentence and servers is not None:
-            # Every step of an update is a newer spec, which the controller sees a moment later.
-            state = state._replace(ready=(servers.get("status") or {}).get("readyReplicas") or 0)
         needed = state.wanted // 2 + 1
         if state.ready < needed:
+            before = ((servers or {}).get("status") or {}).get("readyReplicas") or 0
+            if scope.pace.sentence and before >= needed:
+                # A step of the update is a newer spec, which the controller sees in a moment.
+                raise NotYet(Reason.UPDATING_SERVERS, scope.pace.sentence, retry_after=WAIT)
             message = f"{state.ready} of {state.wanted} Nomad servers are ready, {needed} needed"
             raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
 
