@@ -46,6 +46,13 @@ ANNOTATION_CERTIFICATES = f"{GROUP}/certificates"
 ANNOTATION_APPROVE_WAVE = f"{GROUP}/approve-wave"
 """On a RegionClass: ``WAVE@REVISION``, the last wave that may take that very revision."""
 
+ANNOTATION_CERTIFICATES_EXPIRE = f"{GROUP}/certificates-expire"
+"""On a pod template: when these certificates expire, as in RFC 3339."""
+
+ANNOTATION_UPDATE_UNCHECKED = f"{GROUP}/update-unchecked-until"
+"""On a Managed Region: until this moment, as in RFC 3339, servers whose autopilot cannot be asked
+are updated all the same, one after the other."""
+
 LABEL_INSTALL = f"{GROUP}/install"
 LABEL_REGION = f"{GROUP}/region"
 LABEL_NAME = "app.kubernetes.io/name"

@@ -231,6 +231,62 @@ async def probed(europe: Europe) -> Sequence[float]:
     finally:
         await client.close()
 
+        before = sleepers()
+        fewest = await servers_updated(europe)
+
+        assert fewest == 2
+        assert before
+        assert sleepers() == before
+
+
+def sleepers() -> list[str]:
+    """Name the processes that the deployment runs on this machine."""
+    found = Path("/proc").glob("[0-9]*/cmdline")
+    return sorted(str(path) for path in found if "/bin/sleep\0" + "3600" in _text(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:  # The process has ended meanwhile.
+        return ""
+
+
+async def servers_updated(europe: Europe) -> int:
+    """Change the class and wait until all servers have it; return the fewest that were ready."""
+    (class_,) = [document for document in a_world() if document["kind"] == "RegionClass"]
+    class_["spec"]["nomad"]["resources"]["memory"] = "520Mi"
+    await europe.continent.api.apply([class_])
+    fewest, messages, degraded = 3, [""], set()
+
+    async def is_done() -> bool:
+        nonlocal fewest
+        found = await europe.continent.api.read(
+            "apps/v1", "StatefulSet", "fra-nomad", namespace=NAMESPACE
+        )
+        assert found
+        fewest = min(fewest, int(found["status"].get("readyReplicas", 0)))
+        assert await europe.is_open(), europe.seen
+        conditions = {
+            c["type"]: c["message"] for c in (await europe.region())["status"]["conditions"]
+        }
+        message = conditions.get("Reconciling", "")
+        degraded.add(conditions.get("Degraded", ""))
+        if message != messages[-1]:
+            messages.append(message)
+        memory = found["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        status = found["status"]
+        seen = status["observedGeneration"] == found["metadata"]["generation"]
+        same = seen and status["currentRevision"] == status["updateRevision"]
+        return bool(memory == "520Mi" and same and not message)
+
+    await until(is_done, seconds=400, told=lambda: messages)
+    europe.seen += messages
+    for number in (1, 2):
+        assert any(m.startswith(f"updating servers: {number} of 3") for m in messages), messages
+    assert degraded == {""}
+    return fewest
+
 
 @pytest.mark.parametrize("pod", ["fra-nomad-0", "front-door"])
 async def test_a_pod_that_is_killed_comes_back_and_the_region_stays_usable(

@@ -229,6 +229,9 @@ class ControlPlaneStatus(StatusModel):
     expires: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
     """When the first of its certificates expires."""
 
+    last_snapshot: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
+    """When a snapshot of its Nomad was last taken on schedule; absent while none was."""
+
 
 class RegionStatus(StatusModel):
     """What Orrery last saw of the region."""

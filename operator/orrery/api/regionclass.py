@@ -74,6 +74,22 @@ class ServerResources(Model):
     """Memory that is reserved for it, and its limit. Default: 1Gi."""
 
 
+class Snapshots(Model):
+    """Snapshots of a region's Nomad: all that its servers know, to be restored when all are lost."""
+
+    image: Annotated[str, forms.IMAGE.text(max_length=512)]
+    """Image of Orrery itself, whose command `orrery snapshot` takes them."""
+
+    interval: Literal["1h", "2h", "3h", "4h", "6h", "8h", "12h", "24h"] = "6h"
+    """Time between two of them. Default: 6h."""
+
+    keep: Annotated[int, Field(ge=1, le=1000)] = 12
+    """How many are kept; the oldest go first. Default: 12."""
+
+    storage: Annotated[str, forms.BYTES_QUANTITY.text(max_length=16)] = "10Gi"
+    """Size of the volume that holds them; it outlives the servers and the region's deletion. Default: 10Gi."""
+
+
 class NomadClass(Model):
     """Nomad in regions of this class."""
 
@@ -104,6 +120,9 @@ class NomadClass(Model):
 
     storage: Annotated[str, forms.BYTES_QUANTITY.text(max_length=16)] = "10Gi"
     """Size of a server's volume. Default: 10Gi."""
+
+    snapshots: Snapshots | None = None
+    """Snapshots on a schedule, to a volume in the region's namespace. Default: none are taken."""
 
     drivers: Annotated[list[Driver], Field(max_length=20, json_schema_extra=list_map("name"))] = []
     """Drivers that users may choose by name; the first is the default. Default: one named docker, on Nomad's docker driver."""

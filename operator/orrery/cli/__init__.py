@@ -19,6 +19,7 @@ VERBS: Final = {
     "mesh": "Make the Secrets of a global mesh.",
     "class": "Roll a RegionClass back, or approve a wave of its rollout.",
     "continent": "Prepare the Kubernetes cluster of a continent.",
+    "snapshot": "Take a snapshot of a region's Nomad into a folder.",
     "recover": "Write deployments back from what regions run.",
     "demo": "Take a tour on a planet on this machine.",
     "playground": "Run a hub, an operator and regions on this machine.",

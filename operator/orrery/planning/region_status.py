@@ -107,6 +107,13 @@ def _verdicts(facts: RegionFacts) -> list[conditions.Verdict]:
     elif facts.paused:
         message = "spec.paused is true: nothing is written to the region"
         verdicts.append(conditions.abnormal(ConditionType.RECONCILING, Reason.PAUSED, message))
+    updating = facts.build_reason is Reason.UPDATING_SERVERS
+    if updating and not facts.paused:
+        verdicts.append(
+            conditions.abnormal(
+                ConditionType.RECONCILING, Reason.UPDATING_SERVERS, facts.build_message
+            )
+        )
     ready = sum(_usable(node) for node in facts.nodes)
     if facts.held_stops:
         message = (
@@ -114,7 +121,7 @@ def _verdicts(facts: RegionFacts) -> list[conditions.Verdict]:
             f"meant, allow it with the annotation {names.ANNOTATION_ALLOW_STOPS}"
         )
         verdicts.append(conditions.abnormal(ConditionType.DEGRADED, Reason.STOPS_HELD, message))
-    elif facts.build_reason is not None:
+    elif facts.build_reason is not None and not updating:
         message = f"control plane: {facts.build_message}"
         verdicts.append(conditions.abnormal(ConditionType.DEGRADED, facts.build_reason, message))
     elif not ready:

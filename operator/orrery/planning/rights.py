@@ -25,7 +25,7 @@ _PRUNE: Final = ("list", "delete")
 
 def _verbs(resource: Resource) -> Sequence[str]:
     if resource.kind == "Pod":
-        return ()
+        return ("get",)
     return _APPLY + (_PRUNE if (resource.api_version, resource.kind) in PRUNED else ())
 
 

@@ -15,6 +15,7 @@ from orrery.ports.continental import (
 )
 from orrery.ports.hub import Hub, HubEvent, Lease, LeaseStore, Secret
 from orrery.ports.nomad import (
+    AclToken,
     AgentFacts,
     Allocation,
     AutopilotHealth,
@@ -38,6 +39,7 @@ from orrery.ports.pki import Certificate, KeyPair, Pki, Usage
 from orrery.ports.values import Document, Key, Kind
 
 __all__ = [
+    "AclToken",
     "AgentFacts",
     "Allocation",
     "AutopilotHealth",

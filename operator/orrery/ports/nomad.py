@@ -171,6 +171,18 @@ class ServerHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class AclToken:
+    """A client token with a policy of its own, both of the same name."""
+
+    name: str
+    rules: str
+    """The policy, in Nomad's language."""
+    accessor: str
+    secret: str = field(repr=False)
+    """Both UUIDs, chosen before Nomad hears of them: nothing is lost when its answer is."""
+
+
+@dataclass(frozen=True, slots=True)
 class AutopilotHealth:
     """The Nomad servers, as the leader's autopilot sees them."""
 
@@ -289,6 +301,12 @@ class RegionNomad(Protocol):
 
         The iterator raises `Unreachable` when the stream ends, breaks, or is silent for longer
         than three heartbeats.
+        """
+
+    async def put_token(self, token: AclToken) -> None:
+        """Have Nomad know *token* and its policy; needs a management token.
+
+        Doing it again changes nothing that matters, also after somebody has revoked it.
         """
 
     async def close(self) -> None:

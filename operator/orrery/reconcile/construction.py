@@ -13,7 +13,8 @@ from orrery.names import region_labels
 from orrery.ports import ClusterAccess, ContinentalCluster, Hub, Key, Kind
 from orrery.reconcile.classrollout import ClassRollouts
 from orrery.reconcile.continentaccess import PROBE
-from orrery.reconcile.controlplane import ControlPlaneBuilder, ControlPlaneScope
+from orrery.reconcile.controlplane import ControlPlaneBuilder
+from orrery.reconcile.controlplanescope import ControlPlaneScope
 from orrery.reconcile.fleet import Member
 from orrery.reconcile.inventory import Inventory
 from orrery.reconcile.manifests import AppliedMemory

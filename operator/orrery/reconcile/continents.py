@@ -30,7 +30,8 @@ from orrery.reconcile.classrollout import ClassRollouts
 from orrery.reconcile.construction import Construction, Host, words
 from orrery.reconcile.continentaccess import PROBE, access_to, told
 from orrery.reconcile.continentholds import ContinentHolds
-from orrery.reconcile.controlplane import ControlPlaneBuilder, ControlPlaneScope
+from orrery.reconcile.controlplane import ControlPlaneBuilder
+from orrery.reconcile.controlplanescope import ControlPlaneScope
 from orrery.reconcile.fleet import Fleet, Member
 from orrery.reconcile.inventory import Inventory
 from orrery.reconcile.loop import guarded

@@ -76,6 +76,8 @@ class SecretsOutcome:
     """When the first of the certificates expires."""
     nomad_tls_digest: str
     """Digest of what the servers mount, made of certificates only: another one, another rollout."""
+    nomad_tls_expires: datetime
+    """When the servers' certificate expires."""
     front_door_tls_digest: str
     """The same of what the front door mounts."""
     mesh_tls_digest: str
@@ -205,10 +207,13 @@ class _Keeper:
         certificates = [held.certificate for held in facts.leaves.values()]
         ends = [certificate.not_after for certificate in certificates if certificate is not None]
         operator = self._texts(SecretName.OPERATOR)
+        nomad = facts.leaves[self._blueprint.object_name(SecretName.NOMAD)].certificate
+        assert nomad is not None, "keep_certificates makes it"
         return SecretsOutcome(
             authority=facts.authority.current.fingerprint,
             expires=min(*ends, facts.authority.current.not_after),
             nomad_tls_digest=self.nomad_tls_digest,
+            nomad_tls_expires=nomad.not_after,
             front_door_tls_digest=digest(self._texts(SecretName.FRONT_DOOR)),
             mesh_tls_digest=joint_digest(
                 [self._texts(part) for part in mesh_leaf_secrets(self._blueprint)]

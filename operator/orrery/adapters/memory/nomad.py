@@ -17,6 +17,7 @@ from orrery.api.conditions import Reason
 from orrery.errors import Conflict, OutcomeUnknown, Refused, Unreachable
 from orrery.nomad_version import check_version
 from orrery.ports import (
+    AclToken,
     AgentFacts,
     Allocation,
     AutopilotHealth,
@@ -72,6 +73,8 @@ class MemoryNomad:
         self.writes: Counter[str] = Counter()
         self.reads: Counter[str] = Counter()
         self.namespaces = {"default"}
+        self.tokens: dict[str, AclToken] = {}
+        """By name, those that were made here."""
         self.variables: dict[tuple[str, str], Variable] = {}
         self.nodes = nodes or (
             Node(
@@ -269,6 +272,14 @@ class MemoryNomad:
         await self._arrive()
         self.writes["namespace"] += 1
         self.namespaces.add(name)
+        self._reply()
+
+    async def put_token(self, token: AclToken) -> None:
+        """Have the region know a token."""
+        await self._arrive()
+        if self.tokens.get(token.name) != token:
+            self.writes["token"] += 1
+            self.tokens[token.name] = token
         self._reply()
 
     async def read_variable(self, namespace: str, path: str) -> Variable | None:

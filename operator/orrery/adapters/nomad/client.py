@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from orrery.adapters.nomad import translate
+from orrery.adapters.nomad import acl, translate
 from orrery.adapters.nomad.credentials import parse_endpoint, parse_token, tls_context
 from orrery.adapters.nomad.decoding import UnreadableDocument, decode
 from orrery.adapters.nomad.logs import log_of
@@ -34,6 +34,7 @@ from orrery.adapters.nomad.stream import EventStream
 from orrery.adapters.nomad.transport import Transport
 from orrery.nomad_version import check_version
 from orrery.ports import (
+    AclToken,
     AgentFacts,
     Allocation,
     AutopilotHealth,
@@ -269,6 +270,14 @@ class NomadClient:
         call = Call(f'delete variable "{path}" in "{namespace}"', writes=True, secret=True)
         target = variable_target(namespace, path, cas=expected_index)
         await self._write(call, "DELETE", target)
+
+    async def put_token(self, token: AclToken) -> None:
+        """Have Nomad know *token* and its policy; needs a management token."""
+        target = acl.token_path(token)
+        call = Call(f'write ACL token "{token.name}"', writes=True, secret=True)
+        if not await self._find(call, target, acl.read_token):
+            await self._reply(call, "POST", acl.policy_path(token), body=acl.policy(token))
+            await self._reply(call, "POST", target, body=acl.token(token))
 
     @asynccontextmanager
     async def events(self, *, index: int) -> AsyncIterator[AsyncIterator[EventBatch]]:

@@ -73,10 +73,16 @@ def allow_dns(site: Site) -> Manifest:
 
 def _allow_components(blueprint: Blueprint) -> list[Manifest]:
     """Allow servers each other, the front door the servers, and everybody the front door."""
-    servers, front_door, bootstrap = (
+    servers, front_door, bootstrap, snapshot = (
         {"matchLabels": blueprint.selector(component)}
-        for component in (Component.NOMAD, Component.FRONT_DOOR, Component.BOOTSTRAP)
+        for component in (
+            Component.NOMAD,
+            Component.FRONT_DOOR,
+            Component.BOOTSTRAP,
+            Component.SNAPSHOT,
+        )
     )
+    callers = {Component.BOOTSTRAP: bootstrap, Component.SNAPSHOT: snapshot}
     http, rpc = port(HTTP_PORT), port(RPC_PORT)
     among_servers = [rpc, port(SERF_PORT), port(SERF_PORT, "UDP")]
     return [
@@ -87,7 +93,7 @@ def _allow_components(blueprint: Blueprint) -> list[Manifest]:
             ingress=[
                 {"from": [{"podSelector": servers}], "ports": among_servers},
                 {"from": [{"podSelector": front_door}], "ports": [http, rpc]},
-                {"from": [{"podSelector": bootstrap}], "ports": [http]},
+                *({"from": [{"podSelector": pods}], "ports": [http]} for pods in callers.values()),
             ],
             egress=[{"to": [{"podSelector": servers}], "ports": among_servers}],
         ),
@@ -99,11 +105,14 @@ def _allow_components(blueprint: Blueprint) -> list[Manifest]:
             ingress=[{"ports": [http, rpc]}],
             egress=[{"to": [{"podSelector": servers}], "ports": [http, rpc]}],
         ),
-        policy(
-            blueprint,
-            Component.BOOTSTRAP,
-            bootstrap,
-            egress=[{"to": [{"podSelector": servers}], "ports": [http]}],
+        *(
+            policy(
+                blueprint,
+                component,
+                pods,
+                egress=[{"to": [{"podSelector": servers}], "ports": [http]}],
+            )
+            for component, pods in callers.items()
         ),
     ]
 

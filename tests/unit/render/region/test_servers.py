@@ -355,7 +355,10 @@ def test_one_node_is_enough_and_more_are_used() -> None:
 def test_one_server_at_a_time_is_touched_and_has_time_to_get_its_vote_back() -> None:
     stateful_set = of_kind("StatefulSet")["spec"]
 
-    assert stateful_set["updateStrategy"] == {"type": "RollingUpdate"}
+    assert stateful_set["updateStrategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"partition": 0},
+    }
     assert stateful_set["minReadySeconds"] >= 30
     assert of_kind("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
     assert configuration()["leave_on_terminate"] is False
