@@ -66,7 +66,9 @@ async def europe() -> AsyncIterator[Europe]:
     cluster, other = MemoryCluster("eu", latency=0.005), MemoryCluster("other", latency=0.005)
     hub = MemoryHub(latency=0.005, lag=0.02)
     world = World(
-        hub, {"fra": MemoryNomad("fra")}, clusters={"the way to eu": cluster, "another way": other}
+        hub,
+        {"fra": MemoryNomad("fra", servers=3)},
+        clusters={"the way to eu": cluster, "another way": other},
     )
     world.address("fra", f"https://{ADDRESS}:4646")
     secret = a_secret("eu-cluster", namespace="orrery-system", kubeconfig="the way to eu")

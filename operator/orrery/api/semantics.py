@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from orrery.api import forms
+from orrery.api import forms, regionrules
 from orrery.api.base import Definition, Label, LabelSelector, nanoseconds
 from orrery.api.continent import Continent
 from orrery.api.deploymentrules import ONCE_PER_MACHINE
@@ -70,6 +70,7 @@ def region(document: Region) -> Problems:
             "spec.controlPlane.external",
             "cannot be combined with management Managed: Orrery runs that Nomad itself",
         )
+    yield from regionrules.opening(document.spec)
 
 
 def region_class(document: RegionClass) -> Problems:

@@ -12,6 +12,7 @@ from orrery.adapters.kube import HubConnection, HubSource
 from orrery.api.base import API_VERSION
 from orrery.api.crd import PLURALS
 from orrery.cli.hub import HubReader, Target, find, finish, hub_options
+from orrery.cli.regionopening import COMMANDS
 from orrery.names import ANNOTATION_ALLOW_STOPS
 from orrery.ports import Document, Kind
 
@@ -31,7 +32,11 @@ Example:
 
 @click.group()
 def region() -> None:
-    """Forget a region that is gone for good, or allow a mass stop in one."""
+    """Check, open, cordon or forget a region, or allow a mass stop in one."""
+
+
+for _command in COMMANDS:
+    region.add_command(_command)
 
 
 @region.command(epilog=_FORGET_EXAMPLE)

@@ -188,6 +188,9 @@ def _signature(body: Mapping[str, Any]) -> Signature:
         names.FINALIZER in (metadata.get("finalizers") or ()),
         annotations.get(names.ANNOTATION_RECONCILE_AT),
         annotations.get(names.ANNOTATION_ALLOW_STOPS),
+        annotations.get(names.ANNOTATION_APPROVE_OPENING),
+        annotations.get(names.ANNOTATION_OPEN),
+        annotations.get(names.ANNOTATION_CORDON),
         tuple(sorted((metadata.get("labels") or {}).items())),
     )
 

@@ -14,13 +14,14 @@ from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused
 from orrery.planning.protocol import Owner
-from orrery.planning.region_status import RegionFacts, summarize_region
+from orrery.planning.region_status import USABLE, RegionFacts, summarize_region
 from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind
 from orrery.reconcile.actor import RegionActor
 from orrery.reconcile.assignment import Assignment
 from orrery.reconcile.credentials import credentials
 from orrery.reconcile.fleet import Fleet, Member, drivers_of
 from orrery.reconcile.inventory import Inventory
+from orrery.reconcile.openings import Openings, is_cordoned
 from orrery.reconcile.report import BUG, StatusWriter, timestamp
 from orrery.telemetry import Telemetry
 
@@ -77,6 +78,7 @@ class RegionReconciler:
         self._clock = clock
         self._telemetry = telemetry
         self._namespace = namespace
+        self._openings = Openings(hub=hub, fleet=fleet, inventory=inventory, clock=clock)
         self._credentials: dict[str, Credentials] = {}
         self._marks: dict[str, object] = {}
         self._built: dict[str, object] = {}
@@ -105,11 +107,12 @@ class RegionReconciler:
             scope.error = error
         except Refused as error:
             scope.error = NotYet(Reason.HUB_REFUSED, error.message, retry_after=60)
+        due = await self._open(scope)
         self._tell_fleet(scope)
         wait = await self.report(scope)
         if wait is None:
             wait = scope.error.retry_after if isinstance(scope.error, NotYet) else RECHECK
-        return Again(wait)
+        return Again(wait if due is None else min(wait, due))
 
     def _phases(self) -> Sequence[Callable[[RegionScope], Awaitable[None]]]:
         """List what one pass does, in order."""
@@ -218,6 +221,14 @@ class RegionReconciler:
             for key in member.held_stops:
                 member.actor.lane.add(key, priority=Priority.NEWS)
 
+    async def _open(self, scope: RegionScope) -> float | None:
+        """Check the region and go on with its opening; return the seconds until that is due."""
+        if scope.member is None:
+            return None
+        status = self._writer.last(scope.key, scope.metadata.uid, scope.body)
+        told = RegionStatus.model_validate(status)
+        return await self._openings.look(scope.member, scope.error, told)
+
     async def report(self, scope: RegionScope) -> float | None:
         """Sum up and write the status, if it changed; return the seconds to wait otherwise."""
         body = self._writer.last(scope.key, scope.metadata.uid, scope.body)
@@ -255,7 +266,7 @@ class RegionReconciler:
         if after.phase in {None, before.phase}:
             return
         condition = after.conditions[0]
-        kind = "Normal" if after.phase == "Open" else "Warning"
+        kind = "Normal" if after.phase in USABLE else "Warning"
         text = f"the region is {str(after.phase).lower()}: {condition.message}"
         if after.phase not in {"Pending", "Provisioning"}:
             await self._hub.emit_event(
@@ -273,6 +284,7 @@ class RegionReconciler:
             member.control_plane = told.control_plane
             member.tombstones = {tombstone.uid: tombstone for tombstone in told.tombstones}
             member.buried = set(member.tombstones)
+            self._openings.recall(member, told)
         return member
 
     def _build_mark(self, member: Member) -> object:
@@ -317,6 +329,11 @@ class RegionReconciler:
             provisioning=member is not None and member.region.spec.is_managed and not actor,
             build_reason=Reason(build.reason) if build else None,
             build_message=build.message if build else "",
+            checks=member.checks if member else None,
+            tally=member.tally if member else "",
+            opening=member.opening if member else None,
+            waits_for=member.waits_for if member else "",
+            cordoned=member is not None and is_cordoned(member.region),
         )
 
     def _orphans(self, member: Member) -> list[str]:
@@ -337,6 +354,7 @@ class RegionReconciler:
             member.drivers,
             member.actor,
             member.problem,
+            member.admission,
         )
         if self._marks.get(scope.key.name) != mark:
             self._marks[scope.key.name] = mark

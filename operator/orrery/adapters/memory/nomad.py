@@ -10,6 +10,7 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from orrery.adapters.memory.jobs import HeldJob, count_of, essence
@@ -36,11 +37,16 @@ from orrery.ports import (
     Variable,
 )
 
+EPOCH = 1_767_225_600.0
+"""2026-01-01, where the clock of the world begins."""
+
 
 class MemoryNomad:
     """One region. Set *dark* to make it unreachable, *lose_replies* to lose the next replies."""
 
-    def __init__(self, name: str = "region", *, nodes: Sequence[Node] | None = None) -> None:
+    def __init__(
+        self, name: str = "region", *, nodes: Sequence[Node] | None = None, servers: int = 1
+    ) -> None:
         self.name = name
         self.dark = False
         self.full = False
@@ -50,34 +56,44 @@ class MemoryNomad:
         self.lose_replies = 0
         """Writes that will be applied while their reply is lost."""
         self.version = "2.0.6"
+        self.admits: bool | None = False
+        """Whether its API answers a caller without a client certificate."""
+        self.acl_enabled = True
+        self.clock_ahead = 0.0
+        """Seconds by which its clock is ahead of that of the world."""
         self.servers = AutopilotHealth(
             healthy=True,
-            failure_tolerance=0,
-            servers=(
+            failure_tolerance=(servers - 1) // 2,
+            servers=[
                 ServerHealth(
-                    name=f"server-1.{name}",
-                    leader=True,
+                    name=f"server-{number}.{name}",
+                    leader=number == 1,
                     voter=True,
                     healthy=True,
-                    stable_since="2026-01-01T00:00:00Z",
-                ),
-            ),
+                    stable_since="2025-12-31T00:00:00Z",
+                )
+                for number in range(1, servers + 1)
+            ],
         )
         self.writes: Counter[str] = Counter()
         self.reads: Counter[str] = Counter()
         self.namespaces = {"default"}
         self.variables: dict[tuple[str, str], Variable] = {}
-        self._nodes = nodes or (
-            Node(
-                id="n1",
-                name="n1",
-                datacenter=f"{name}1",
-                status="ready",
-                eligible=True,
-                drivers=frozenset({"docker"}),
-                cpu_mhz=4000,
-                memory_mb=8192,
-            ),
+        self._nodes = (
+            nodes
+            if nodes is not None
+            else (
+                Node(
+                    id="n1",
+                    name="n1",
+                    datacenter=f"{name}1",
+                    status="ready",
+                    eligible=True,
+                    drivers=frozenset({"docker"}),
+                    cpu_mhz=4000,
+                    memory_mb=8192,
+                ),
+            )
         )
         self._jobs: dict[tuple[str, str], HeldJob] = {}
         self._raft = itertools.count(10)
@@ -114,6 +130,11 @@ class MemoryNomad:
         before = held.versions[-1] if held.versions else {"ID": job_id, "Namespace": namespace}
         self._commit(namespace, job_id, held, {**before, **changes}, None)
 
+    def set_machines(self, *nodes: Node) -> None:
+        """Have other machines than before; the event stream tells of it."""
+        self._nodes = nodes
+        self.announce(RegionEvent("Node", "NodeRegistration", "", ""))
+
     def break_streams(self) -> None:
         """Break the connections of all event streams."""
         for queue in self._subscribers:
@@ -138,12 +159,18 @@ class MemoryNomad:
         """Say version and name; refused when the version is not supported."""
         await self._read("agent")
         check_version(self.version)
-        return AgentFacts(self.version, self.name)
+        return AgentFacts(self.version, self.name, self.acl_enabled)
 
     async def autopilot(self) -> AutopilotHealth:
         """Say how the servers are."""
         await self._read("autopilot")
-        return self.servers
+        moment = EPOCH + asyncio.get_running_loop().time() + self.clock_ahead
+        return replace(self.servers, time=moment)
+
+    async def admits_strangers(self) -> bool | None:
+        """Tell whether it was told to."""
+        await self._read("admits_strangers")
+        return self.admits
 
     async def list_jobs(self) -> JobList:
         """List all jobs."""

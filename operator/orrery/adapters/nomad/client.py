@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from orrery.adapters.nomad.replies import (
     unreadable,
 )
 from orrery.adapters.nomad.shapes import PAGE_ROWS
+from orrery.adapters.nomad.stranger import is_admitted
 from orrery.adapters.nomad.stream import EventStream
 from orrery.adapters.nomad.transport import Transport
 from orrery.nomad_version import check_version
@@ -104,6 +105,8 @@ class NomadClient:
             connections=self._limits.connections,
             connect_timeout=self._limits.connect_timeout,
         )
+        asks = endpoint.secure and bool(credentials.certificate)
+        self._stranger = (endpoint, credentials) if asks else None
         self._streams: set[EventStream] = set()
         self._namespaces: frozenset[str] | None = None
         """As last listed: what others made since is in no stream that is open."""
@@ -134,7 +137,18 @@ class NomadClient:
         unwell = HTTPStatus.TOO_MANY_REQUESTS
         target = collection("/v1/operator/autopilot/health")
         reply = await self._reply(call, "GET", target, accept=unwell)
-        return await self._decode(call, reply, translate.autopilot)
+        health = await self._decode(call, reply, translate.autopilot)
+        return replace(health, time=translate.http_date(reply.date))
+
+    async def admits_strangers(self) -> bool | None:
+        """Tell whether its API answers a caller without a client certificate.
+
+        None where nobody is asked for one: plain HTTP, or credentials without a certificate.
+        """
+        if self._stranger is None:
+            return None
+        endpoint, credentials = self._stranger
+        return await is_admitted(endpoint, credentials, deadline=self._limits.deadline)
 
     async def list_jobs(self) -> JobList:
         """List the jobs of all namespaces that the token may see, with their Meta.
