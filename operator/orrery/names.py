@@ -25,6 +25,15 @@ ANNOTATION_RECONCILE_AT = f"{GROUP}/reconcile-at"
 ANNOTATION_ALLOW_STOPS = f"{GROUP}/allow-stops-until"
 """On a Region: until this moment, written as in RFC 3339, any number of jobs may be stopped."""
 
+ANNOTATION_APPROVE_OPENING = f"{GROUP}/approve-opening"
+"""On a Region: the name of the step of its opening that may begin."""
+
+ANNOTATION_OPEN = f"{GROUP}/open"
+"""On a Region: ``everyone`` skips the steps of its opening, though not its checks."""
+
+ANNOTATION_CORDON = f"{GROUP}/cordon"
+"""On a Region: ``true`` cordons it, as `spec.lifecycle` does, without a change of the spec."""
+
 ANNOTATION_ROTATE_AUTHORITY = f"{GROUP}/rotate-authority"
 """On a Managed Region: a new value asks for a new certificate authority, without interruption."""
 

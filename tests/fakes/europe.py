@@ -65,7 +65,7 @@ async def europe() -> AsyncIterator[Europe]:
     """Run a world in which everything but the region exists."""
     cluster, other = MemoryCluster("eu", latency=0.005), MemoryCluster("other", latency=0.005)
     hub = MemoryHub(latency=0.005, lag=0.02)
-    nomad = MemoryNomad("fra")
+    nomad = MemoryNomad("fra", servers=3)
     world = World(hub, {"fra": nomad}, clusters={"the way to eu": cluster, "another way": other})
     world.address("fra", f"https://{ADDRESS}:4646")
     secret = a_secret("eu-cluster", namespace="orrery-system", kubeconfig="the way to eu")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from orrery.api import classrules, forms, meshrules
+from orrery.api import classrules, forms, meshrules, regionrules
 from orrery.api.base import Definition, Label, LabelSelector, nanoseconds
 from orrery.api.continent import Continent
 from orrery.api.deploymentrules import ONCE_PER_MACHINE
@@ -88,6 +88,7 @@ def region(document: Region) -> Problems:
             "spec.deletionPolicy",
             "Teardown is for Managed regions: an External one is never torn down",
         )
+    yield from regionrules.opening(document.spec)
 
 
 def region_class(document: RegionClass) -> Problems:

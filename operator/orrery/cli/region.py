@@ -13,6 +13,7 @@ from orrery.api.base import API_VERSION
 from orrery.api.crd import PLURALS
 from orrery.cli.bundle import bundle
 from orrery.cli.hub import HubReader, Target, find, finish, hub_options
+from orrery.cli.regionopening import COMMANDS
 from orrery.names import ANNOTATION_ALLOW_STOPS, FINALIZER_REGION
 from orrery.ports import Document, Kind
 
@@ -32,10 +33,11 @@ Example:
 
 @click.group()
 def region() -> None:
-    """Let machines join a region, forget one that is gone, or allow a mass stop in one."""
+    """Let machines join a region; check, open, cordon or forget it, allow a mass stop."""
 
 
-region.add_command(bundle)
+for _command in (bundle, *COMMANDS):
+    region.add_command(_command)
 
 
 @region.command(epilog=_FORGET_EXAMPLE)

@@ -6,6 +6,7 @@ from typing import Final
 from orrery.api.conditions import Condition, ConditionType
 from orrery.api.region import RegionStatus
 from orrery.planning.news import EventType, News
+from orrery.planning.region_status import USABLE
 
 _UNTOLD: Final = frozenset({None, "Pending", "Provisioning"})
 """Phases that each region goes through, and whose sentences change all the time."""
@@ -23,7 +24,7 @@ def news_of_region(before: RegionStatus, after: RegionStatus) -> Sequence[News]:
         if condition is not None:
             words = _WORDS.get(after.phase, after.phase.lower())
             text = f"the region is {words}: {condition.message}"
-            kind: EventType = "Normal" if after.phase == "Open" else "Warning"
+            kind: EventType = "Normal" if after.phase in USABLE else "Warning"
             found.append(News(kind, condition.reason, text))
     was, now = (_found(status, ConditionType.DEGRADED) for status in (before, after))
     if now is not None and (was is None or was.reason != now.reason):

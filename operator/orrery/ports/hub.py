@@ -22,6 +22,9 @@ class Hub(Protocol):
     async def list(self, kind: Kind, take: Callable[[Document], T]) -> Sequence[T]:
         """Return what *take* makes of each object of *kind*, page by page: never all at once."""
 
+    async def list_namespaces(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the labels of every Namespace, by its name."""
+
     async def is_leaving(self, kind: Kind) -> bool:
         """Tell whether the definition of *kind* is being deleted, with all objects of it."""
 

@@ -155,6 +155,8 @@ class AgentFacts:
 
     version: str
     region: str
+    acl_enabled: bool | None = None
+    """Whether its ACL system is on; None when it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,8 @@ class AutopilotHealth:
     """Servers that may still be lost before the quorum is."""
     servers: Sequence[ServerHealth]
     """By name."""
+    time: float | None = field(default=None, compare=False)
+    """Wall-clock seconds, by the clock of the server that answered; None when it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +239,12 @@ class RegionNomad(Protocol):
 
     async def autopilot(self) -> AutopilotHealth:
         """Ask the leader how all servers are. The token needs ``operator:read``."""
+
+    async def admits_strangers(self) -> bool | None:
+        """Tell whether its API answers a caller without a client certificate.
+
+        None where nobody is asked for one: plain HTTP, or credentials without a certificate.
+        """
 
     async def list_jobs(self) -> JobList:
         """List the jobs of all namespaces that the token may see, with their Meta."""

@@ -26,6 +26,10 @@ _OUT_OF_REACH: Final = frozenset(
 """Why nothing can be changed in a region, whatever its class says."""
 
 
+_NOT_OPEN: Final = frozenset({Reason.CHECKING, Reason.OPENING})
+"""Why a region that is built and answers is not Ready: fewer rely on it than on others."""
+
+
 @dataclass(slots=True)
 class Note:
     """What is known of one region's class."""
@@ -107,6 +111,7 @@ class Viewer:
         if note.rolled_out is not True:
             return "not all of its control plane is of the newest kind and ready", False
         ready = found.get(ConditionType.READY)
-        if ready is None or ready.status != "True":
-            return ready.message if ready else "it has told nothing yet", False
-        return "", False
+        if ready is None:
+            return "it has told nothing yet", False
+        is_well = ready.status == "True" or ready.reason in _NOT_OPEN
+        return "" if is_well else ready.message, False

@@ -9,9 +9,11 @@ from orrery import names
 from orrery.api.conditions import Reason
 from orrery.api.region import TOMBSTONES_MAX, ControlPlaneStatus, Region, Tombstone
 from orrery.api.regionclass import DOCKER, Driver, RegionClass
+from orrery.api.regionopening import CheckStatus, OpeningStatus
 from orrery.engine.queue import Priority
 from orrery.errors import OrreryError
 from orrery.planning.budget import WINDOW, is_allowed, may_stop
+from orrery.planning.opening import ANYBODY, Admission
 from orrery.planning.placement import RegionCandidate
 from orrery.planning.probes import MachineProbe
 from orrery.planning.probing import ProbeOrder
@@ -39,6 +41,14 @@ class Member:
     """Whether its continent's lane is to tear the control plane down, or has done so."""
     is_unused: bool = False
     """Whether its control plane is known never to have been of use, before it was complete."""
+    checks: Sequence[CheckStatus] = ()
+    tally: str = ""
+    """Checks that pass, of those that are made."""
+    opening: OpeningStatus | None = None
+    """How far its opening is; None when it needs none."""
+    waits_for: str = ""
+    """What the next step of the opening waits for."""
+    admission: Admission = ANYBODY
     assignments: dict[Key, Assignment] = field(default_factory=dict)
     secrets: dict[Key, int] = field(default_factory=dict)
     """Fingerprint, of this process only, of the secrets last written for a job."""
@@ -162,6 +172,27 @@ class Fleet:
         if member.drivers != drivers:
             self._changed()
         member.drivers = drivers
+
+    def admit(self, member: Member, admission: Admission) -> None:
+        """Take over who may come to the region for the first time."""
+        if member.admission != admission:
+            self._changed()
+        member.admission = admission
+
+    def closed_to(self, key: Key) -> dict[str, str]:
+        """Say which regions do not take *key*, and why not; where it is already, it stays."""
+        return {
+            name: member.admission.because
+            for name, member in self._members.items()
+            if not member.admission.admits(key.namespace) and not self._is_there(name, member, key)
+        }
+
+    def _is_there(self, region: str, member: Member, key: Key) -> bool:
+        """Tell whether the job of *key* is in *region*, or may be."""
+        state, seen = self.state(region, key), self.seen(region, key)
+        tried = member.actor is not None and key in member.actor.view.tried
+        told = state is not None and (state.index > 0 or bool(state.digest))
+        return tried or told or (seen is not None and seen.ours and not seen.stop)
 
     def drop(self, name: str) -> Member | None:
         """Forget a region whose object is gone. Its jobs are left as they are."""

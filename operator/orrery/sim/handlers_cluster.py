@@ -55,7 +55,8 @@ def agent(call: Call) -> Reply:
         "Tags": tags,
     }
     stats = {"nomad": {"server": "true", "leader": "true", "leader_addr": LEADER}}
-    config = {"Region": name, "Datacenter": "dc1", "Version": version}
+    acl = {"Enabled": True}
+    config = {"Region": name, "Datacenter": "dc1", "Version": version, "ACL": acl}
     return Reply({"config": config, "member": member, "stats": stats})
 
 

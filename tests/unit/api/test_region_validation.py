@@ -75,7 +75,7 @@ def test_region_is_read() -> None:
             id="long-name",
         ),
         pytest.param(
-            region(lifecycle="Active"), ("spec.lifecycle", "unknown field"), id="unbuilt-field"
+            region(drain={"to": ["par"]}), ("spec.drain", "unknown field"), id="unbuilt-field"
         ),
     ],
 )

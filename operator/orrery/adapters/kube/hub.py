@@ -2,7 +2,7 @@
 
 import base64
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -58,12 +58,22 @@ class KubeHub:
 
         Page by page: the server reads the pages at one and the same revision.
         """
+        return await self._collect(collection(kind), take)
+
+    async def list_namespaces(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the labels of every Namespace, by its name."""
+
+        def labels(body: Document) -> tuple[str, Mapping[str, str]]:
+            metadata = body["metadata"]
+            return metadata["name"], metadata.get("labels") or {}
+
+        return dict(await self._collect("/api/v1/namespaces", labels))
+
+    async def _collect(self, path: str, take: Callable[[Document], T]) -> Sequence[T]:
         taken: list[T] = []
         query = {"limit": PAGE}
         while True:
-            page = await self._connection.demand(
-                "GET", collection(kind), query=query, deadline=LIST_DEADLINE
-            )
+            page = await self._connection.demand("GET", path, query=query, deadline=LIST_DEADLINE)
             taken += map(take, page.get("items", []))
             token = page.get("metadata", {}).get("continue")
             if not token:

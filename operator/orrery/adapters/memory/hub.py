@@ -30,6 +30,8 @@ class MemoryHub:
         self.lag = lag
         self.objects: dict[Key, dict[str, Any]] = {}
         self.secrets: dict[tuple[str, str], Secret] = {}
+        self.namespace_labels: dict[str, dict[str, str]] = {}
+        """Labels by name."""
         self.events: list[HubEvent] = []
         self.writes: Counter[str] = Counter()
         """Writes of ours by verb: status, finalizer, event, secret."""
@@ -85,6 +87,11 @@ class MemoryHub:
         found = [copy.deepcopy(body) for key, body in self.objects.items() if key.kind is kind]
         await asyncio.sleep(self.latency)
         return [take(body) for body in found]
+
+    async def list_namespaces(self) -> Mapping[str, Mapping[str, str]]:
+        """List the namespaces."""
+        await asyncio.sleep(self.latency)
+        return copy.deepcopy(self.namespace_labels)
 
     async def is_leaving(self, kind: Kind) -> bool:
         """Tell whether the definition of *kind* is being deleted."""

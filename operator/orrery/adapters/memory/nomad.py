@@ -10,8 +10,10 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
+from orrery.adapters.memory.beginnings import one_machine, well_servers
 from orrery.adapters.memory.jobs import HeldJob, count_of, essence, machine_of
 from orrery.api.conditions import Reason
 from orrery.errors import Conflict, OutcomeUnknown, Refused, Unreachable
@@ -32,16 +34,20 @@ from orrery.ports import (
     PlanResult,
     RegionEvent,
     RegionNomad,
-    ServerHealth,
     Submission,
     Variable,
 )
+
+EPOCH = 1_767_225_600.0
+"""2026-01-01, where the clock of the world begins."""
 
 
 class MemoryNomad:
     """One region. Set *dark* to make it unreachable, *lose_replies* to lose the next replies."""
 
-    def __init__(self, name: str = "region", *, nodes: Sequence[Node] | None = None) -> None:
+    def __init__(
+        self, name: str = "region", *, nodes: Sequence[Node] | None = None, servers: int = 1
+    ) -> None:
         self.name = name
         self.dark = False
         self.full = False
@@ -57,37 +63,19 @@ class MemoryNomad:
         self.lose_replies = 0
         """Writes that will be applied while their reply is lost."""
         self.version = "2.0.6"
-        self.servers = AutopilotHealth(
-            healthy=True,
-            failure_tolerance=0,
-            servers=(
-                ServerHealth(
-                    name=f"server-1.{name}",
-                    leader=True,
-                    voter=True,
-                    healthy=True,
-                    stable_since="2026-01-01T00:00:00Z",
-                ),
-            ),
-        )
+        self.admits: bool | None = False
+        """Whether its API answers a caller without a client certificate."""
+        self.acl_enabled = True
+        self.clock_ahead = 0.0
+        """Seconds by which its clock is ahead of that of the world."""
+        self.servers = well_servers(name, servers)
         self.writes: Counter[str] = Counter()
         self.reads: Counter[str] = Counter()
         self.namespaces = {"default"}
         self.tokens: dict[str, AclToken] = {}
         """By name, those that were made here."""
         self.variables: dict[tuple[str, str], Variable] = {}
-        self.nodes = nodes or (
-            Node(
-                id="n1",
-                name="n1",
-                datacenter=f"{name}1",
-                status="ready",
-                eligible=True,
-                drivers=frozenset({"docker"}),
-                cpu_mhz=4000,
-                memory_mb=8192,
-            ),
-        )
+        self.nodes = (one_machine(name),) if nodes is None else nodes
         self._jobs: dict[tuple[str, str], HeldJob] = {}
         self._raft = itertools.count(10)
         self._subscribers: set[asyncio.Queue[EventBatch | None]] = set()
@@ -123,6 +111,11 @@ class MemoryNomad:
         before = held.versions[-1] if held.versions else {"ID": job_id, "Namespace": namespace}
         self._commit(namespace, job_id, held, {**before, **changes}, None)
 
+    def set_machines(self, *nodes: Node) -> None:
+        """Have other machines than before; the event stream tells of it."""
+        self._nodes = nodes
+        self.announce(RegionEvent("Node", "NodeRegistration", "", ""))
+
     def break_streams(self) -> None:
         """Break the connections of all event streams."""
         for queue in self._subscribers:
@@ -147,12 +140,18 @@ class MemoryNomad:
         """Say version and name; refused when the version is not supported."""
         await self._read("agent")
         check_version(self.version)
-        return AgentFacts(self.version, self.name)
+        return AgentFacts(self.version, self.name, self.acl_enabled)
 
     async def autopilot(self) -> AutopilotHealth:
         """Say how the servers are."""
         await self._read("autopilot")
-        return self.servers
+        moment = EPOCH + asyncio.get_running_loop().time() + self.clock_ahead
+        return replace(self.servers, time=moment)
+
+    async def admits_strangers(self) -> bool | None:
+        """Tell whether it was told to."""
+        await self._read("admits_strangers")
+        return self.admits
 
     async def list_jobs(self) -> JobList:
         """List all jobs."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ import orjson
 from orrery.adapters.nomad import acl, translate
 from orrery.adapters.nomad.credentials import parse_endpoint, parse_token, tls_context
 from orrery.adapters.nomad.decoding import UnreadableDocument, decode
+from orrery.adapters.nomad.limits import Limits
 from orrery.adapters.nomad.logs import log_of
 from orrery.adapters.nomad.paths import (
     collection,
@@ -29,7 +30,7 @@ from orrery.adapters.nomad.replies import (
     judge,
     unreadable,
 )
-from orrery.adapters.nomad.shapes import PAGE_ROWS
+from orrery.adapters.nomad.stranger import is_admitted
 from orrery.adapters.nomad.stream import EventStream
 from orrery.adapters.nomad.transport import Transport
 from orrery.nomad_version import check_version
@@ -53,37 +54,6 @@ from orrery.ports import (
 )
 
 T = TypeVar("T")
-
-MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one region may cost."""
-
-    deadline: float = 15.0
-    """Seconds for one call as a whole."""
-    list_deadline: float = 60.0
-    """Seconds for a list of the whole region, all pages together."""
-    connect_timeout: float = 5.0
-    """Seconds for a new connection; below the deadline, so that "never sent" can be told."""
-    reply_bytes: int = 8 * MIB
-    list_bytes: int = 64 * MIB
-    """For all pages of a list together."""
-    list_rows: int = 50_000
-    """The same, in rows: each costs time, however small it is."""
-    page: int = PAGE_ROWS
-    """Rows per page."""
-    connections: int = 8
-    """For calls; Nomad gains nothing from more. The event stream has its own."""
-    heartbeat: float = 30.0
-    """Seconds between the heartbeats of the event stream; it may miss three."""
-    settle: float = 2.0
-    """Seconds that the proof of a gapless resume may take after the first heartbeat."""
-    event_bytes: int = 32 * MIB
-    """For one line of the event stream, which may hold a whole job several times."""
-    thread_bytes: int = MIB
-    """Documents above this size are decoded in a thread, so that no other region waits."""
 
 
 class NomadClientFactory:
@@ -112,6 +82,8 @@ class NomadClient:
             connections=self._limits.connections,
             connect_timeout=self._limits.connect_timeout,
         )
+        asks = endpoint.secure and bool(credentials.certificate)
+        self._stranger = (endpoint, credentials) if asks else None
         self._streams: set[EventStream] = set()
         self._namespaces: frozenset[str] | None = None
         """As last listed: what others made since is in no stream that is open."""
@@ -142,7 +114,18 @@ class NomadClient:
         unwell = HTTPStatus.TOO_MANY_REQUESTS
         target = collection("/v1/operator/autopilot/health")
         reply = await self._reply(call, "GET", target, accept=unwell)
-        return await self._decode(call, reply, translate.autopilot)
+        health = await self._decode(call, reply, translate.autopilot)
+        return replace(health, time=translate.http_date(reply.date))
+
+    async def admits_strangers(self) -> bool | None:
+        """Tell whether its API answers a caller without a client certificate.
+
+        None where nobody is asked for one: plain HTTP, or credentials without a certificate.
+        """
+        if self._stranger is None:
+            return None
+        endpoint, credentials = self._stranger
+        return await is_admitted(endpoint, credentials, deadline=self._limits.deadline)
 
     async def list_jobs(self) -> JobList:
         """List the jobs of all namespaces that the token may see, with their Meta.

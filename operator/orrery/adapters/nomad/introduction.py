@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import orjson
 
-from orrery.adapters.nomad.client import Limits
 from orrery.adapters.nomad.credentials import parse_endpoint, parse_token, tls_context
 from orrery.adapters.nomad.decoding import UnreadableDocument, readable
+from orrery.adapters.nomad.limits import Limits
 from orrery.adapters.nomad.replies import Call, TransportFailure, failed, judge, unreadable
 from orrery.adapters.nomad.transport import Transport
 from orrery.ports import Credentials

@@ -6,6 +6,7 @@ the one place that says what that means.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from orrery.adapters.nomad.replies import one_line
@@ -166,7 +167,20 @@ def agent(document: dict[str, Any]) -> AgentFacts:
         + (f"-{suffix}" if suffix else "")
         + (f"+{metadata}" if metadata else ""),
         region=_text(document["config"]["Region"]),
+        acl_enabled=_acl_enabled(document["config"].get("ACL")),
     )
+
+
+def _acl_enabled(acl: Any) -> bool | None:
+    return None if acl is None else acl["Enabled"] is True
+
+
+def http_date(text: str) -> float | None:
+    """Read a moment as HTTP writes it, in wall-clock seconds; None when it is none."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError):
+        return None
 
 
 def autopilot(document: dict[str, Any]) -> AutopilotHealth:

@@ -115,6 +115,7 @@ class Transport:
                 body=content,
                 index=int(index[0]) if index else 0,
                 next_token=response.headers.get("X-Nomad-NextToken", ""),
+                date=response.headers.get("Date", ""),
             )
 
     def _url(self, target: str) -> URL:
