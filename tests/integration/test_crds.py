@@ -146,6 +146,53 @@ def test_continent_of_a_region_cannot_be_changed(hub: Rest) -> None:
 
 
 @pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        pytest.param(
+            {
+                "dataCenters": [{"name": "fra1", "minMachines": 3}],
+                "latency": {"target": "30ms"},
+                "checks": {"disabled": ["ClockSkew"]},
+                "lifecycle": "Active",
+                "opening": {
+                    "mode": "Manual",
+                    "stages": [
+                        {"name": "ours", "namespaceSelector": {}, "soak": "1h"},
+                        {"name": "some", "percent": 25, "approval": "Required"},
+                    ],
+                },
+            },
+            "",
+            id="whole",
+        ),
+        pytest.param({"latency": {"limit": "30ms"}}, "must not be longer", id="target-above-limit"),
+        pytest.param({"checks": {"disabled": ["Nope"]}}, "Nope", id="unknown-check"),
+        pytest.param(
+            {"opening": {"stages": [{"name": "everyone", "percent": 5}]}},
+            "last step",
+            id="stage-called-everyone",
+        ),
+        pytest.param(
+            {"opening": {"stages": [{"name": "a"}]}}, "exactly one of", id="stage-for-nobody"
+        ),
+        pytest.param(
+            {"opening": {"stages": [{"name": "a", "percent": 5, "namespaceSelector": {}}]}},
+            "exactly one of",
+            id="stage-for-two",
+        ),
+    ],
+)
+def test_both_sides_judge_an_opening_alike(hub: Rest, spec: Spec, words: str) -> None:
+    document = region(**spec)
+
+    reply = hub.apply(document)
+
+    assert reply.ok == (not words)
+    assert words in reply.message
+    assert accepted(validate_region, document) == (not words)
+
+
+@pytest.mark.parametrize(
     "address",
     [
         "https://nomad.example:4646",
