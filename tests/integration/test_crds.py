@@ -168,42 +168,6 @@ def test_a_region_whose_name_is_no_label_is_refused_in_words(
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        pytest.param(
-            {"location": {"latitude": 95}},
-            ("spec.location.latitude", "95", "less than or equal to 90"),
-            id="latitude",
-        ),
-        pytest.param(
-            {"location": {"longitude": -181.5}},
-            ("spec.location.longitude", "-181.5", "greater than or equal to -180"),
-            id="longitude",
-        ),
-        pytest.param(
-            {"deletionPolicy": "Delete"},
-            ("spec.deletionPolicy", "Delete", '"Orphan", "Teardown"'),
-            id="policy",
-        ),
-        pytest.param(
-            {"deletionPolicy": "Teardown"},
-            ("spec.deletionPolicy", "Teardown is for Managed regions"),
-            id="external-teardown",
-        ),
-        pytest.param({"location": {"latitude": 50.11, "longitude": 8.68}}, (), id="good"),
-        pytest.param({"location": {"latitude": -90, "longitude": 180}}, (), id="edges"),
-    ],
-)
-def test_both_sides_judge_a_region_alike(hub: Rest, change: Spec, words: tuple[str, ...]) -> None:
-    document = region(**change)
-
-    reply = hub.create({**document, "metadata": {"name": "judged"}}, dry_run=True)
-
-    assert reply.ok == accepted(validate_region, document) == (not words), reply.message
-    assert [word for word in words if word not in reply.message] == []
-
-
-@pytest.mark.parametrize(
     ("image", "good"),
     [
         ("docker.io/hashicorp/nomad:1.10.5", False),

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from orrery.api.base import (
     Duration,
@@ -41,6 +41,12 @@ class CheckName(StrEnum):
     SMOKE_DEPLOY = "SmokeDeploy"
     CERTIFICATES_VALID = "CertificatesValid"
     CLOCK_SKEW = "ClockSkew"
+
+
+def _named(text: object) -> object:
+    """Read a check's name as it stands on the wire; what is none is left for the model to refuse."""
+    known = isinstance(text, str) and text in set(CheckName)
+    return CheckName(str(text)) if known else text
 
 
 class RegionDataCenter(Model):
@@ -126,7 +132,10 @@ class Opening(Model):
 class Checks(Model):
     """Which checks count."""
 
-    disabled: Annotated[list[CheckName], Field(max_length=20, json_schema_extra=list_set())] = []
+    disabled: Annotated[
+        list[Annotated[CheckName, BeforeValidator(_named)]],
+        Field(max_length=20, json_schema_extra=list_set()),
+    ] = []
     """Checks that are not made, by name. Default: none."""
 
 

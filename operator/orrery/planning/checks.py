@@ -56,7 +56,10 @@ def judge(facts: CheckFacts, *, before: Mapping[str, CheckStatus]) -> list[Check
         is_off = name in disabled
         finding = skipped(_DISABLED) if is_off else _made(facts, *make)
         told = before.get(name)
-        if finding is None and told is not None and told.message != _DISABLED:
+        # That there was no probe says nothing of one that has found nothing yet.
+        is_new = facts.reachable is True and make[0] == "probes" and facts.probes is not None
+        stands = told is not None and not (told.status == "Skipped" and is_new)
+        if finding is None and told is not None and stands and told.message != _DISABLED:
             checks.append(Check(name, told.status, told.message))
         else:
             status, message = finding or unknown("not looked at yet")
@@ -66,19 +69,29 @@ def judge(facts: CheckFacts, *, before: Mapping[str, CheckStatus]) -> list[Check
 
 def _made(facts: CheckFacts, needs: Needs, make: Make) -> Finding | None:
     """Make one check; None while nothing is known of what it needs."""
+    if needs == "probes" and facts.probes is None and facts.reachable is not None:
+        return make(facts)
     if needs != "nothing" and facts.reachable is not True:
         silent = facts.reachable is None and not facts.problem
         return None if silent else unknown("the region's Nomad does not answer")
-    vitals = facts.vitals
-    if needs == "vitals" and vitals.taken_at is None:
-        why = vitals.problem
-        return unknown(f"{why}, Orrery's token needs operator:read") if why else None
-    if needs == "vitals" and facts.now - (vitals.taken_at or 0.0) > VITALS_LAST:
-        return unknown(f"was last told more than {VITALS_LAST / 60:.0f}m ago: {vitals.problem}")
-    stale = facts.probed_at is not None and facts.now - facts.probed_at > PROBES_LAST
-    if needs == "probes" and stale:
-        return unknown("the probe last ran too long ago, see the probe's jobs in the region")
-    return make(facts)
+    match needs:
+        case "vitals" if facts.vitals.taken_at is None:
+            why = facts.vitals.problem
+            return unknown(f"{why}, Orrery's token needs operator:read") if why else None
+        case "probes" if not facts.probes:
+            return None
+        case _:
+            return unknown(old) if (old := _outdated(facts, needs)) else make(facts)
+
+
+def _outdated(facts: CheckFacts, needs: Needs) -> str:
+    """Say what is too old to be judged on; empty when nothing is."""
+    told, probed = facts.vitals.taken_at, facts.probed_at
+    if needs == "vitals" and told is not None and facts.now - told > VITALS_LAST:
+        return f"was last told more than {VITALS_LAST / 60:.0f}m ago: {facts.vitals.problem}"
+    if needs == "probes" and probed is not None and facts.now - probed > PROBES_LAST:
+        return "the probe last ran too long ago, see its jobs in the region"
+    return ""
 
 
 def settle(

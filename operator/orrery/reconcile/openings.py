@@ -33,6 +33,8 @@ class Openings:
         self._clock = clock
         self._namespaces: Labels = {}
         self._listed_at: float | None = None
+        self._unlisted = ""
+        """Why the last list failed, as the end of a sentence."""
 
     def recall(self, member: Member, told: RegionStatus) -> None:
         """Take over what the Region's status says, so that nobody is let in or kept out anew."""
@@ -47,6 +49,9 @@ class Openings:
 
         *problem* is what kept this pass from going through, *told* the status as last written.
         """
+        if self._selects(member):
+            await self._list_namespaces()
+        # Nothing is awaited from here on: what is judged and what is told is one moment.
         before = {check.name: check for check in member.checks}
         found = checks.judge(self._facts(member, problem), before=before)
         now = timestamp(self._clock)
@@ -54,21 +59,20 @@ class Openings:
         member.tally = checks.tally(found)
         if member.opening is None or not gated(member.region):
             member.opening = _begun(member.region, told, now=now)
-        wake_at: float | None = None
+        due: list[float] = []
         if member.opening is not None:
             step = opening.advance(member.opening, self._opening_facts(member, problem, found, now))
             member.opening, member.waits_for = step.status, step.waits_for
-            wake_at = step.wake_at
-        waits = member.opening is not None and not member.opening.opened
+            if self._selects(member):
+                member.waits_for += self._unlisted
+            if step.wake_at is not None:
+                due.append(max(step.wake_at - self._clock.now(), 1.0))
         if member.actor is not None:
-            member.actor.checkup.urgent = waits and not is_cordoned(member.region)
-        selects = waits and self._selects(member)
-        if selects:
-            await self._list_namespaces(member)
+            is_waited_for = _waits(member) and not is_cordoned(member.region)
+            member.actor.checkup.urgent = is_waited_for
+        if self._selects(member):
+            due.append(1.0 if self._is_stale() else NAMESPACES_LAST)
         self._admit(member)
-        due = [NAMESPACES_LAST] if selects else []
-        if wake_at is not None:
-            due.append(max(wake_at - self._clock.now(), 1.0))
         return min(due, default=None)
 
     def _admit(self, member: Member) -> None:
@@ -82,21 +86,27 @@ class Openings:
 
     def _selects(self, member: Member) -> bool:
         """Tell whether a stage that has begun selects namespaces by their labels."""
-        assert member.opening is not None
+        if member.opening is None or member.opening.opened:
+            return False
         begun = opening.stages_begun(member.opening, member.region.spec.opening)
         return any(stage.namespace_selector is not None for stage in begun)
 
-    async def _list_namespaces(self, member: Member) -> None:
-        """List the hub's namespaces, unless another region just did; a failure keeps the old."""
+    def _is_stale(self) -> bool:
+        """Tell whether the list of the hub's namespaces is old; a second early is in time."""
         now = self._clock.monotonic()
-        if self._listed_at is not None and now - self._listed_at < NAMESPACES_LAST - 1:
+        return self._listed_at is None or now - self._listed_at >= NAMESPACES_LAST - 1
+
+    async def _list_namespaces(self) -> None:
+        """List the hub's namespaces, unless another region just did."""
+        if not self._is_stale():
             return
+        self._listed_at = self._clock.monotonic()
         try:
             self._namespaces = await self._hub.list_namespaces()
-        except OrreryError as error:
-            member.waits_for += f"; namespaces cannot be listed: {error.message}"
+        except OrreryError as error:  # Those listed before stand.
+            self._unlisted = f"; namespaces cannot be listed: {error.message}"
         else:
-            self._listed_at = now
+            self._unlisted = ""
 
     def _opening_facts(
         self,
@@ -146,6 +156,11 @@ class Openings:
             return validate_region_class(body).spec if body is not None else None
         except ValidationFailure:
             return None
+
+
+def _waits(member: Member) -> bool:
+    """Tell whether the region is not open to everyone yet."""
+    return member.opening is not None and not member.opening.opened
 
 
 def gated(region: Region) -> bool:

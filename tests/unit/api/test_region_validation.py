@@ -75,6 +75,31 @@ def test_region_is_read() -> None:
             id="long-name",
         ),
         pytest.param(
+            region(checks={"disabled": ["Nope", "ClockSkew"]}),
+            ("spec.checks.disabled[0]", "Nope", "ClockSkew"),
+            id="unknown-check",
+        ),
+        pytest.param(
+            region(checks={"disabled": [["ClockSkew"]]}),
+            ("spec.checks.disabled[0]", "ClockSkew"),
+            id="check-of-another-type",
+        ),
+        pytest.param(
+            region(latency={"target": "90ms"}),
+            ("spec.latency", "target 90ms is longer than limit 70ms"),
+            id="latency-target-above-limit",
+        ),
+        pytest.param(
+            region(opening={"stages": [{"name": "everyone", "percent": 3}]}),
+            ("spec.opening.stages[0].name", "everyone", "last step"),
+            id="stage-called-everyone",
+        ),
+        pytest.param(
+            region(opening={"stages": [{"name": "some"}]}),
+            ("spec.opening.stages[0]", "exactly one of namespaceSelector and percent"),
+            id="stage-for-nobody",
+        ),
+        pytest.param(
             region(drain={"to": ["par"]}), ("spec.drain", "unknown field"), id="unbuilt-field"
         ),
     ],

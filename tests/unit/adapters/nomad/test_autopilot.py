@@ -41,3 +41,17 @@ async def test_a_server_that_turns_callers_away_says_nothing_of_health() -> None
     async with serve(answer) as server, connected(server.endpoint) as client:
         with pytest.raises(Unreachable):
             await client.autopilot()
+
+
+async def test_the_clock_of_the_server_is_told_with_it() -> None:
+    body = json.dumps({"Healthy": True, "FailureTolerance": 0, "Servers": []}).encode()
+    dated = always(reply(body=body, Date="Thu, 01 Jan 2026 00:00:07 GMT"))
+    undated = always(reply(body=body))
+    nonsense = always(reply(body=body, Date="soon"))
+
+    times = []
+    for answer in (dated, undated, nonsense):
+        async with serve(answer) as server, connected(server.endpoint) as client:
+            times.append((await client.autopilot()).time)
+
+    assert times == [1_767_225_607.0, None, None]
