@@ -4,7 +4,6 @@ import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from tests.lab.rest import Rest
 from orrery.adapters.clock import SystemClock
 from orrery.adapters.kube import HubConnection, HubSource, KubeHub
 from orrery.errors import Conflict, InvalidSpec, NotYet, Refused, Unreachable
-from orrery.ports import HubEvent, Key, Kind, Secret
+from orrery.ports import HubEvent, Key, Kind
 from orrery.telemetry import Telemetry
 
 FINALIZER = "orrery.dev/regional-jobs"
@@ -367,36 +366,3 @@ async def test_kinds_that_the_hub_does_not_know_are_named(
 
     with pytest.raises(NotYet, match=r"Continent, GlobalDeployment, .*install Orrery's CRDs"):
         await proxied.require_kinds()
-
-
-def a_credentials_secret(name: str) -> Secret:
-    annotations = {"orrery.dev/endpoint": "https://203.0.113.10:4646"}
-    return Secret("default", name, "Opaque", annotations, {"token": b"t0ken"})
-
-
-async def test_a_secret_of_our_own_is_written_again_and_deleted(hub: KubeHub) -> None:
-    await hub.write_secret(a_credentials_secret("ours"))
-    await hub.write_secret(replace(a_credentials_secret("ours"), data={"token": b"0ther"}))
-    found = await hub.read_secret("default", "ours")
-    assert found is not None
-    assert found.data == {"token": b"0ther"}
-
-    await hub.delete_secret("default", "ours")
-    await hub.delete_secret("default", "ours")
-
-    assert await hub.read_secret("default", "ours") is None
-
-
-async def test_somebody_elses_secret_is_neither_written_over_nor_deleted(
-    hub: KubeHub, rest: Rest
-) -> None:
-    metadata = {"name": "theirs", "namespace": "default"}
-    rest.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"a": "YQ=="}})
-
-    with pytest.raises(Refused, match='Secret "theirs" in namespace "default" exists and is not'):
-        await hub.write_secret(a_credentials_secret("theirs"))
-    await hub.delete_secret("default", "theirs")
-
-    found = await hub.read_secret("default", "theirs")
-    assert found is not None
-    assert found.data == {"a": b"a"}
