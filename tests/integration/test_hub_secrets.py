@@ -1,4 +1,4 @@
-"""The Secrets that Orrery keeps in the hub, and those that it leaves alone, on a real API server."""
+"""Secrets that Orrery keeps in the hub, and those that it leaves alone, on a real API server."""
 
 from dataclasses import replace
 
