@@ -7,10 +7,13 @@ EPOCH = 1_767_225_600.0
 
 
 class LoopClock:
-    """The port `Clock` on the running loop."""
+    """The port `Clock` on the running loop; its wall clock can be put forward."""
+
+    ahead = 0.0
+    """Seconds by which the wall clock is ahead of the loop."""
 
     def now(self) -> float:
-        return EPOCH + asyncio.get_running_loop().time()
+        return EPOCH + asyncio.get_running_loop().time() + self.ahead
 
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()

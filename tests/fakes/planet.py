@@ -122,7 +122,7 @@ async def planet(names: Sequence[str] = NAMES) -> AsyncIterator[Planet]:
     cluster = MemoryCluster("eu", latency=0.005)
     hub = MemoryHub(latency=0.005, lag=0.02)
     world = World(
-        hub, {name: MemoryNomad(name) for name in names}, clusters={"the way to eu": cluster}
+        hub, {name: MemoryNomad(name, servers=3) for name in names}, clusters={"the way to eu": cluster}
     )
     for name in names:
         world.address(name, f"https://{address(name)}:4646")

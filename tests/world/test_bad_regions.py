@@ -136,6 +136,7 @@ async def test_a_namespace_that_was_built_for_another_continent_is_taken_over_wh
     async with europe() as eu:
         eu.world.apply(a_managed_region("fra"))
         await eu.opened()
+        await eu.world.settle(400)
         secrets = {r: b["data"] for r, b in eu.cluster.objects.items() if r.kind == "Secret"}
         eu.cluster.objects[HOME]["metadata"]["annotations"][ANNOTATION_OWNER] = "europe"
         before = copy.deepcopy(eu.cluster.objects)

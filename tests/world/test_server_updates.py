@@ -118,7 +118,7 @@ async def test_an_update_that_waits_writes_nothing() -> None:
         await opened(eu)
         eu.caretaker.pods.sick.add("fra-nomad-0")
         eu.world.apply(a_class(image=NEWER))
-        await eu.world.settle(60)
+        await eu.world.settle(180)  # Until the checks have been made once more, too.
         before = eu.settled()
 
         await eu.world.settle(600)
@@ -192,13 +192,13 @@ async def test_nothing_goes_on_while_the_region_cannot_be_asked() -> None:
 async def test_servers_whose_certificates_have_expired_are_updated_without_autopilot() -> None:
     async with europe() as eu:
         short = a_class(image=IMAGE)
-        short["spec"]["pki"] = {"certificateLifetime": "1h"}
+        short["spec"]["pki"] = {"certificateLifetime": "24h"}
         eu.world.apply(short)
         await opened(eu)
         await eu.world.controller.stop()
         eu.world.regions["fra"].dark = True
         eu.caretaker.idle |= {"StatefulSet", "Service", "Deployment", "Job"}
-        await eu.world.settle(3700)
+        eu.world.clock.ahead = 25 * 3600.0
         eu.caretaker.idle.clear()
 
         eu.world.controller = eu.world.make_controller()
@@ -301,10 +301,11 @@ async def test_a_snapshot_that_fails_holds_the_update_and_says_so() -> None:
 async def test_renewed_certificates_need_no_snapshot() -> None:
     async with europe() as eu:
         short = a_saving_class(IMAGE)
-        short["spec"]["pki"] = {"certificateLifetime": "1h"}
+        short["spec"]["pki"] = {"certificateLifetime": "24h"}
         eu.world.apply(short)
         await opened(eu)
 
+        eu.world.clock.ahead = 23 * 3600.0
         await eu.world.settle(3600)
 
         assert set(started(eu)) == set(SERVERS)
