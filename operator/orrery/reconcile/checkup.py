@@ -15,7 +15,7 @@ from orrery.planning.checks import mark
 from orrery.ports import Clock, RegionNomad
 
 FIRST_LOOK: Final = 0.5
-"""Seconds between two looks whether the region answers, after a start."""
+"""Seconds between two looks whether a region answers that did not."""
 
 STAGGER: Final = 2.0
 """Seconds over which the first looks at all regions are spread."""
@@ -23,12 +23,12 @@ STAGGER: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class CheckupPace:
-    """How often a region is asked, in seconds, jittered by a tenth."""
+    """How often a region is asked, in seconds, more or less."""
 
-    calm: float = 60
-    """Between two looks at its servers."""
     urgent: float = 10
-    """The same while the region waits for its checks."""
+    """Between two looks at its servers while the region waits for its checks."""
+    calm_pieces: int = 6
+    """How many times that long it is between two looks else."""
     knock: float = 600
     """Between two calls as a stranger, once he was turned away."""
 
@@ -57,19 +57,23 @@ class Checkup:
         self._pace = pace or CheckupPace()
 
     async def run(self) -> None:
-        """Look for ever; a region that does not answer is not asked."""
-        while not self._answers():
-            await self._clock.sleep(FIRST_LOOK)
-        if not self.urgent:  # All regions begin at once: their handshakes need not.
-            await self._clock.sleep(self._random.uniform(0.0, STAGGER))
+        """Look for ever; a region that does not answer is not asked, and is a new one on return."""
         while True:
-            if self._answers():
-                before = mark(self.vitals)
-                await self._ask_servers()
-                await self._knock()
-                if mark(self.vitals) != before:
-                    self._changed()
-            await self._pause()
+            while not self._answers():
+                await self._clock.sleep(FIRST_LOOK)
+            if not self.urgent:  # All regions begin at once: their handshakes need not.
+                await self._clock.sleep(self._random.uniform(0.0, STAGGER))
+            while self._answers():
+                await self._look()
+                await self._pause()
+            self.vitals = Vitals()
+
+    async def _look(self) -> None:
+        before = mark(self.vitals)
+        await self._ask_servers()
+        await self._knock()
+        if mark(self.vitals) != before:
+            self._changed()
 
     async def _ask_servers(self) -> None:
         try:
@@ -96,9 +100,8 @@ class Checkup:
             )
 
     async def _pause(self) -> None:
-        """Wait for the next look, in short pieces: it may become urgent meanwhile."""
-        left = self._pace.calm
-        while left > 0 and not (self.urgent and left <= self._pace.calm - self._pace.urgent):
-            piece = min(left, self._pace.urgent)
-            await self._clock.sleep(piece * self._random.uniform(0.9, 1.1))
-            left -= piece
+        """Wait for the next look, in short pieces: it may become urgent meanwhile, or void."""
+        pieces = 0
+        while self._answers() and pieces < (1 if self.urgent else self._pace.calm_pieces):
+            await self._clock.sleep(self._pace.urgent * self._random.uniform(0.9, 1.1))
+            pieces += 1
