@@ -121,9 +121,8 @@ async def planet(names: Sequence[str] = NAMES) -> AsyncIterator[Planet]:
     """Run a world in which everything but the regions exists."""
     cluster = MemoryCluster("eu", latency=0.005)
     hub = MemoryHub(latency=0.005, lag=0.02)
-    world = World(
-        hub, {name: MemoryNomad(name, servers=3) for name in names}, clusters={"the way to eu": cluster}
-    )
+    nomads = {name: MemoryNomad(name, servers=3) for name in names}
+    world = World(hub, nomads, clusters={"the way to eu": cluster})
     for name in names:
         world.address(name, f"https://{address(name)}:4646")
     secret = a_secret("eu-cluster", namespace="orrery-system", kubeconfig="the way to eu")
@@ -135,6 +134,8 @@ async def planet(names: Sequence[str] = NAMES) -> AsyncIterator[Planet]:
     async def take_care() -> None:
         while True:
             caretaker.look()
+            for name in names:
+                world.regions[name].servers = caretaker.pods.health(name)
             await asyncio.sleep(2)
 
     await world.controller.start()

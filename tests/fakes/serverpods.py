@@ -61,7 +61,7 @@ class ServerPods:
         names = sorted(
             f"{ref.name}-{number}"
             for ref, body in objects
-            if ref.kind == "StatefulSet"
+            if (ref.kind, ref.name) == ("StatefulSet", f"{region}-nomad")
             for number in range(body["spec"]["replicas"])
         )
         ready = {ref.name for ref, body in objects if ref.kind == "Pod" and self._is_ready(body)}

@@ -208,11 +208,19 @@ class LaneWork:
             assignment=assignment,
             owner=Owner(self._install, key.namespace, key.name),
             namespace=names.nomad_namespace(self._install, key.namespace),
-            may_stop=lambda: member.may_stop(key, self._clock),
+            may_stop=lambda: self._may_stop(member, region, key),
             is_current=lambda generation: self._is_current(key, generation),
             was_held=key in member.held_stops,
             had_secrets=key in member.secrets,
         )
+
+    def _may_stop(self, member: Member, region: str, key: Key) -> bool:
+        """Ask whether one more job may be stopped; the region tells how many are held."""
+        held = len(member.held_stops)
+        allowed = member.may_stop(key, self._clock)
+        if len(member.held_stops) != held:
+            self._tell_region(region)
+        return allowed
 
 
 def _trouble(before: RegionalState | None, after: RegionalState) -> Reason | None:
