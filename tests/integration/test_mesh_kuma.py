@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tests.lab.envoy import Secret
 from tests.lab.envoys import RunningEnvoy, running_envoy
-from tests.lab.kuma import ControlPlane, require_kuma, running, told
+from tests.lab.kuma import ControlPlane, admin_token, require_kuma, running, told
 from tests.lab.polling import until
 from tests.lab.postgres import require_postgres, running_postgres
 from tests.unit.render.region.blueprints import JOINED, KUMA_IMAGE, a_blueprint
@@ -25,10 +25,11 @@ from orrery.cli.mesh import AUTHORITY_SECRET, mesh_secrets
 from orrery.planning.certificates import Leaf
 from orrery.playground.ports import LOOPBACK
 from orrery.ports import KeyPair
-from orrery.reconcile.meshleaves import mesh_leaves
+from orrery.reconcile.meshleaves import mesh_leaves, signing_texts
 from orrery.reconcile.meshplane import zone_leaf
 from orrery.render.globalmesh import GlobalMesh, render_files, render_global_mesh
 from orrery.render.region import Blueprint
+from orrery.render.region.kuma import SIGNING_KEY
 from orrery.render.region.mesh import render_link_files, render_mesh
 
 DAY = timedelta(days=1)
@@ -68,6 +69,7 @@ class Planet:
     door: RunningEnvoy
     authority: KeyPair
     folder: Path
+    signing_key: str
 
     async def is_online(self, zone: str) -> None:
         def look() -> bool:
@@ -104,6 +106,7 @@ class Planet:
                 render_mesh(blueprint),
                 folder,
                 leaves[f"{blueprint.name}-kuma"],
+                signing_texts(PKI),
                 database,
                 KUMA_MULTIZONE_ZONE_GLOBAL_ADDRESS=address,
             )
@@ -129,7 +132,11 @@ async def running_planet(folder: Path) -> AsyncIterator[Planet]:
     password = secrets["global-mesh-postgres-password"]["password"]
     async with running_postgres(issued(authority, leaf), password) as database:
         control_plane = told(
-            render_global_mesh(site), folder / "global", secrets["global-mesh-kuma-tls"], database
+            render_global_mesh(site),
+            folder / "global",
+            secrets["global-mesh-kuma-tls"],
+            secrets["global-mesh-kuma-tokens"],
+            database,
         )
         async with (
             running(control_plane),
@@ -140,7 +147,8 @@ async def running_planet(folder: Path) -> AsyncIterator[Planet]:
                 secret=secrets["global-mesh-front-door-tls"],
             ) as door,
         ):
-            yield Planet(control_plane, door, authority, folder)
+            key = secrets["global-mesh-kuma-tokens"][SIGNING_KEY]
+            yield Planet(control_plane, door, authority, folder, key)
 
 
 def _leaf_pair(texts: Mapping[str, str]) -> tuple[str, str]:
@@ -187,7 +195,17 @@ async def test_a_zone_that_claims_anothers_name_is_denied(tmp_path: Path) -> Non
         assert await asyncio.to_thread(planet.control_plane.names, "zones") == ["was"]
 
 
-async def test_nobody_on_loopback_is_an_administrator(tmp_path: Path) -> None:
+async def test_who_signs_a_token_is_an_administrator_and_nobody_else(tmp_path: Path) -> None:
     async with running_planet(tmp_path) as planet:
+        good = admin_token(tmp_path / "good", planet.signing_key)
+        forged = admin_token(tmp_path / "forged", signing_texts(PKI)[SIGNING_KEY])
+
+        def secrets(token: str) -> list[str]:
+            found = planet.control_plane.get("/global-secrets", token=token)
+            return sorted(item["name"] for item in found["items"])
+
         with pytest.raises(OSError, match="403"):
-            await asyncio.to_thread(planet.control_plane.get, "/global-secrets/admin-user-token")
+            await asyncio.to_thread(secrets, "")
+        with pytest.raises(OSError, match="401"):
+            await asyncio.to_thread(secrets, forged)
+        assert "admin-user-token" not in await asyncio.to_thread(secrets, good)

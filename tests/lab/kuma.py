@@ -21,7 +21,14 @@ from tests.lab.postgres import Database
 from orrery.playground.ports import LOOPBACK, reserve_port
 from orrery.playground.servers import cache
 from orrery.render.region.blueprint import Manifest
-from orrery.render.region.kuma import TLS_FOLDER, WORK_FOLDER
+from orrery.render.region.kuma import (
+    CONFIGURATION_FILE,
+    CONFIGURATION_FOLDER,
+    KEY_ID,
+    TLS_FOLDER,
+    TOKENS_FOLDER,
+    WORK_FOLDER,
+)
 
 _PORTS: Final = (
     "KUMA_API_SERVER_HTTP_PORT",
@@ -40,6 +47,17 @@ def require_kuma(program: str = "kuma-cp") -> Path:
     if not Path(found).is_file():
         pytest.skip(f"needs {program} 2.14: put one on PATH or into ~/.cache/orrery/bin")
     return Path(found)
+
+
+def admin_token(folder: Path, signing_key: str) -> str:
+    """Sign a token of a few minutes with a region's key, as people do."""
+    file = folder / "signing.key"
+    write_files(folder, {file.name: signing_key})
+    who = ["--name", "mesh-system:admin", "--group", "mesh-system:admin", "--valid-for", "5m"]
+    key = ["--kid", KEY_ID, "--signing-key-path", str(file)]
+    command = [str(require_kuma("kumactl")), "--no-config", "generate", "user-token", *who, *key]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 @dataclass
@@ -62,12 +80,17 @@ class ControlPlane:
     def log(self) -> str:
         return (self.folder / "kuma.log").read_text(encoding="utf-8", errors="replace")
 
-    def get(self, path: str) -> Any:
-        """Read from its API as nobody in particular; None for what does not exist."""
-        return self._call("GET", path)
+    def get(self, path: str, *, token: str = "") -> Any:
+        """Read from its API, without *token* as nobody; None for what is not there."""
+        return self._call("GET", path, token=token)
 
     def put(self, path: str, document: Mapping[str, Any]) -> None:
         self._call("PUT", path, document)
+
+    def post(self, path: str, document: Mapping[str, Any], *, token: str) -> str | None:
+        """Ask for something to be made; return the reply, None when something is missing."""
+        said: str | None = self._call("POST", path, document, token=token)
+        return said
 
     def names(self, collection: str) -> list[str]:
         return sorted(item["name"] for item in self.get(f"/{collection}")["items"])
@@ -101,7 +124,7 @@ class ControlPlane:
     def migrate(self) -> None:
         """Bring the database to the program's schema, as the container before it does."""
         with (self.folder / "kuma.log").open("ab") as log:
-            command = [str(require_kuma()), "migrate", "up"]
+            command = [str(require_kuma()), "migrate", "up", *self.arguments[1:]]
             subprocess.run(command, env=self.environment, check=True, stdout=log, stderr=log)
 
     def _start(self) -> None:
@@ -113,16 +136,21 @@ class ControlPlane:
                 stderr=subprocess.STDOUT,
             )
 
-    def _call(self, method: str, path: str, body: object = None) -> Any:
+    def _call(self, method: str, path: str, body: object = None, *, token: str = "") -> Any:
         request = urllib.request.Request(
             f"http://{LOOPBACK}:{self.port('API_SERVER_HTTP')}{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
+            headers={
+                "Content-Type": "application/json",
+                **({"Authorization": f"Bearer {token}"} if token else {}),
+            },
         )
         try:
             with urllib.request.urlopen(request, timeout=10) as reply:
-                return json.loads(reply.read() or b"null")
+                content = reply.read()
+                is_json = "json" in reply.headers.get("Content-Type", "")
+                return json.loads(content or b"null") if is_json else content.decode()
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == 404:
@@ -134,6 +162,7 @@ def told(
     manifests: Sequence[Manifest],
     folder: Path,
     secret: Secret,
+    tokens: Secret,
     database: Database | None,
     **changed: str,
 ) -> ControlPlane:
@@ -148,13 +177,24 @@ def told(
         if m["kind"] == "Deployment" and m["metadata"]["name"].endswith("-kuma")
     ]
     container = pod["containers"][0]
+    (files,) = [
+        m["data"]
+        for m in manifests
+        if m["kind"] == "ConfigMap" and m["metadata"]["name"].endswith("-kuma")
+    ]
+    moves = {
+        TLS_FOLDER: str(folder / "tls"),
+        TOKENS_FOLDER: str(folder / "tokens"),
+        CONFIGURATION_FOLDER: str(folder / "configuration"),
+        WORK_FOLDER: str(folder / "work"),
+    }
     write_files(folder / "tls", secret)
-    moves = {TLS_FOLDER: str(folder / "tls"), WORK_FOLDER: str(folder / "work")}
+    write_files(folder / "tokens", tokens)
+    configuration = {CONFIGURATION_FILE: moved(files[CONFIGURATION_FILE], moves)}
+    write_files(folder / "configuration", configuration)
     environment = {"PATH": os.defpath, "POD_IP": LOOPBACK}
     for variable in container["env"]:
-        text = variable.get("value", "").replace("$(POD_IP)", LOOPBACK)
-        for there, here in moves.items():
-            text = text.replace(there, here)
+        text = moved(variable.get("value", "").replace("$(POD_IP)", LOOPBACK), moves)
         environment.setdefault(variable["name"], text)
     environment |= {name: str(reserve_port()) for name in _PORTS}
     if database is not None:
@@ -163,7 +203,15 @@ def told(
             "KUMA_STORE_POSTGRES_PORT": str(database.port),
             "KUMA_STORE_POSTGRES_PASSWORD": database.password,
         }
-    return ControlPlane(folder, {**environment, **changed}, container["args"])
+    arguments = [moved(argument, moves) for argument in container["args"]]
+    return ControlPlane(folder, {**environment, **changed}, arguments)
+
+
+def moved(text: str, moves: Mapping[str, str]) -> str:
+    """Write folders of this machine for those of a container."""
+    for there, here in moves.items():
+        text = text.replace(there, here)
+    return text
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from orrery.render.globalmesh import NAME, GlobalMesh, render_global_mesh
 
 _EXAMPLE: Final = """\b
 Example:
-  $ orrery render global-mesh --image docker.io/kumahq/kuma-cp:2.14.3 > mesh.yaml
+  $ orrery render global-mesh --image kumahq/kuma-cp:2.14.3 > mesh.yaml
   $ kubectl apply -f mesh.yaml
   $ orrery mesh secrets | kubectl create -f -
 """

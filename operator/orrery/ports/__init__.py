@@ -32,7 +32,7 @@ from orrery.ports.nomad import (
     Submission,
     Variable,
 )
-from orrery.ports.pki import Certificate, KeyPair, Pki, Usage
+from orrery.ports.pki import Certificate, KeyPair, Pki, SigningKey, Usage
 from orrery.ports.values import Document, Key, Kind
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "RegionNomad",
     "Right",
     "Secret",
+    "SigningKey",
     "Submission",
     "Usage",
     "Variable",

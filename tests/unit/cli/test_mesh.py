@@ -59,7 +59,11 @@ def test_a_renewal_keeps_the_authority_and_the_password(tmp_path: Path) -> None:
 
     after = by_name(secrets("--authority", str(file)))
 
-    assert before.keys() - after.keys() == {"global-mesh-ca", "global-mesh-postgres-password"}
+    assert before.keys() - after.keys() == {
+        "global-mesh-ca",
+        "global-mesh-kuma-tokens",
+        "global-mesh-postgres-password",
+    }
     authority = certificate(text(before["global-mesh-ca"], "tls.crt"))
     for secret in after.values():
         certificate(text(secret, "tls.crt")).verify_directly_issued_by(authority)
