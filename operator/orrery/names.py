@@ -10,6 +10,10 @@ OPERATOR_NAMESPACE = "orrery-system"
 
 FIELD_MANAGER = "orrery"
 FINALIZER = f"{GROUP}/regional-jobs"
+FINALIZER_REGION = f"{GROUP}/control-plane"
+"""On a Region whose control plane is to be torn down before it goes."""
+FINALIZER_CONTINENT = f"{GROUP}/regions"
+"""On a Continent that regions name."""
 LEASE = "orrery-operator"
 
 ANNOTATION_ENDPOINT = f"{GROUP}/endpoint"
@@ -21,17 +25,42 @@ ANNOTATION_RECONCILE_AT = f"{GROUP}/reconcile-at"
 ANNOTATION_ALLOW_STOPS = f"{GROUP}/allow-stops-until"
 """On a Region: until this moment, written as in RFC 3339, any number of jobs may be stopped."""
 
+ANNOTATION_APPROVE_OPENING = f"{GROUP}/approve-opening"
+"""On a Region: the name of the step of its opening that may begin."""
+
+ANNOTATION_OPEN = f"{GROUP}/open"
+"""On a Region: ``everyone`` skips the steps of its opening, though not its checks."""
+
+ANNOTATION_CORDON = f"{GROUP}/cordon"
+"""On a Region: ``true`` cordons it, as `spec.lifecycle` does, without a change of the spec."""
+
 ANNOTATION_ROTATE_AUTHORITY = f"{GROUP}/rotate-authority"
 """On a Managed Region: a new value asks for a new certificate authority, without interruption."""
 
 ANNOTATION_FORGET_AUTHORITY = f"{GROUP}/forget-authority"
 """On a Managed Region: the fingerprint of an authority that is lost and may be replaced."""
 
+ANNOTATION_OWNER = f"{GROUP}/owner"
+"""On a region's namespace: the Continent that it was built for."""
+
+ANNOTATION_TAKE_OVER = f"{GROUP}/take-over"
+"""On a Continent: another one, whose regions' namespaces it takes over."""
+
 ANNOTATION_CONFIGURATION = f"{GROUP}/configuration"
 """On a pod template: digest of the configuration, so that another one means other pods."""
 
 ANNOTATION_CERTIFICATES = f"{GROUP}/certificates"
 """The same of certificates, for programs that read them at their start only."""
+
+ANNOTATION_APPROVE_WAVE = f"{GROUP}/approve-wave"
+"""On a RegionClass: ``WAVE@REVISION``, the last wave that may take that very revision."""
+
+ANNOTATION_CERTIFICATES_EXPIRE = f"{GROUP}/certificates-expire"
+"""On a pod template: when these certificates expire, as in RFC 3339."""
+
+ANNOTATION_UPDATE_UNCHECKED = f"{GROUP}/update-unchecked-until"
+"""On a Managed Region: until this moment, as in RFC 3339, servers whose autopilot cannot be asked
+are updated all the same, one after the other."""
 
 LABEL_INSTALL = f"{GROUP}/install"
 LABEL_REGION = f"{GROUP}/region"
@@ -52,6 +81,17 @@ GLOBAL_MESH_HOST = "front-door.global-mesh.orrery"
 GLOBAL_CONTROL_PLANE_HOST = "kuma.global-mesh.orrery"
 """The global control plane itself in certificates, behind its front door."""
 
+META_PROBE = "orrery_probe"
+"""On the probe job: digest of what it runs. Such a job is no GlobalDeployment's."""
+
+META_PROBE_BEGUN = "orrery_probe_begun"
+META_PROBE_ASKED = "orrery_probe_asked"
+META_PROBE_MACHINES = "orrery_probe_machines"
+"""When it was begun, in seconds since the epoch; who asked for it; the digest of for whom."""
+
+PROBE_JOB = "probe"
+"""The probe job, its group and its task."""
+
 TASK_GROUP = "instances"
 TASK = "app"
 
@@ -67,7 +107,16 @@ def nomad_namespace(install: str, namespace: str) -> str:
 def hub_namespace(install: str, nomad_namespace: str) -> str | None:
     """Name the hub namespace behind *nomad_namespace*, None when it is not this install's."""
     prefix, _, namespace = nomad_namespace.partition("-")
-    return namespace if prefix == install and namespace else None
+    ours = prefix == install and nomad_namespace != system_namespace(install)
+    return namespace if ours and namespace else None
+
+
+def system_namespace(install: str) -> str:
+    """Name the Nomad namespace of what the install itself runs in a region.
+
+    No tenant's: no namespace of Kubernetes begins with a hyphen.
+    """
+    return f"{install}--system"
 
 
 def job_meta(install: str, namespace: str, name: str) -> dict[str, str]:
@@ -118,6 +167,11 @@ def operator_host(region: str) -> str:
 def front_door_host(region: str) -> str:
     """Name a region's front door in certificates: no name that Nomad takes for an agent's."""
     return f"front-door.{region}.orrery"
+
+
+def machine_host(region: str, machine: str) -> str:
+    """Name one machine of a region in its certificate: no name that Nomad takes for an agent's."""
+    return f"{machine}.machine.{region}.orrery"
 
 
 def zone_host(zone: str) -> str:

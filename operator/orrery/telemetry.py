@@ -55,6 +55,16 @@ class Telemetry:
         self._hub_writes = self._counter(
             "orrery_hub_writes_total", "Writes to the hub's API server.", ["kind", "verb"]
         )
+        self._continent_writes = self._counter(
+            "orrery_continent_writes_total",
+            "Writes to the cluster of a continent; an apply that changes nothing counts, too.",
+            ["continent", "kind", "verb"],
+        )
+        self._expiry = self._gauge(
+            "orrery_region_certificate_expiry_timestamp_seconds",
+            "Wall-clock time at which the first certificate of a Managed region expires.",
+            ["region"],
+        )
         self._leader = self._gauge("orrery_leader", "1 while this process leads.", [])
         self._last_event = self._gauge(
             "orrery_watch_last_event_seconds",
@@ -97,14 +107,22 @@ class Telemetry:
         """Show whether a region answers."""
         self._reachable.labels(region).set(reachable)
 
+    def certificates(self, region: str, *, expire: float) -> None:
+        """Show when the first certificate of a region expires, in wall-clock seconds."""
+        self._expiry.labels(region).set(expire)
+
     def forget_region(self, region: str) -> None:
         """Forget a region that is gone."""
-        for metric in (self._reachable, self._nomad_calls, self._nomad_seconds):
+        for metric in (self._reachable, self._nomad_calls, self._nomad_seconds, self._expiry):
             metric.remove_by_labels({"region": region})
 
     def hub_write(self, kind: str, verb: str) -> None:
         """Count one write to the hub."""
         self._hub_writes.labels(kind, verb).inc()
+
+    def continent_write(self, continent: str, kind: str, verb: str) -> None:
+        """Count one write to a continent's cluster."""
+        self._continent_writes.labels(continent, kind, verb).inc()
 
     def leading(self, *, is_leader: bool) -> None:
         """Show whether this process leads."""

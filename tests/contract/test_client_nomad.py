@@ -91,7 +91,9 @@ async def test_the_region_describes_itself(region: RegionNomad) -> None:
     facts = await region.agent()
     node = (await region.list_nodes())[0]
 
+    (server,) = (await region.autopilot()).servers
     assert (await region.leader()).startswith("127.0.0.1:")
+    assert (server.name[-7:], server.leader, server.voter) == (".global", True, True)
     assert (facts.region, facts.version[:2]) == ("global", "2.")
     assert (node.status, node.eligible) == ("ready", True)
     assert "mock_driver" in node.drivers

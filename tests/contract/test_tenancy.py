@@ -209,3 +209,18 @@ async def test_listing_variables_without_rights_shows_none(nomad: Nomad, tenant:
     await nomad.put(f"/v1/var/nomad/jobs/{nomad.name()}", {"Items": {"a": "1"}})
 
     assert (await nomad.get("/v1/vars", token=tenant.secret)).said == (200, "[]")
+
+
+async def test_stopping_a_job_and_purging_it_are_two_rights(nomad: Nomad) -> None:
+    policy, job_id = nomad.name("policy"), nomad.name()
+    rules = {"namespace": {"default": {"capabilities": ["read-job", "deregister-job"]}}}
+    await nomad.put(f"/v1/acl/policy/{policy}", {"Name": policy, "Rules": json.dumps(rules)})
+    body = {"Name": "stopper", "Type": "client", "Policies": [policy]}
+    secret = (await nomad.put("/v1/acl/token", body)).json["SecretID"]
+    await nomad.register(a_job(job_id, count=0))
+
+    purge = await nomad.call("DELETE", f"/v1/job/{job_id}?purge=true", token=secret)
+    stop = await nomad.call("DELETE", f"/v1/job/{job_id}", token=secret)
+
+    assert purge.said == DENIED
+    assert stop.status == 200

@@ -1,4 +1,4 @@
-"""A Managed region on a real cluster: from apply to Open, a job on a machine that joined, and back.
+"""A Managed region on a real cluster: built, checked, opened when a machine joins, and back.
 
 The continent's cluster is the hub itself, made of one node whose pods are real.
 """
@@ -7,7 +7,8 @@ import asyncio
 import base64
 import json
 import ssl
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -16,26 +17,40 @@ import pytest
 import pytest_asyncio
 from tests.builders import a_deployment
 from tests.faults.process import OperatorProcess, start_operator
+from tests.lab.joining import UnpackedMachine
 from tests.lab.node.cluster import Continent, a_continent, require_node
 from tests.lab.node.images import NOMAD_IMAGE, envoy_image, nomad_image
 from tests.lab.node.machines import a_machine
 from tests.lab.polling import until
+from tests.lab.verbs import orrery
 
 from orrery import names
-from orrery.adapters.pki import KeyPair, Usage, issue, write_file
+from orrery.adapters.nomad import NomadClientFactory
 from orrery.api.base import API_VERSION
+from orrery.planning.probing import read_output
 from orrery.playground.hub import crd_folder, install_crds
-from orrery.ports import Document
+from orrery.ports import Credentials, Document
 from orrery.ports.values import decoded
+from orrery.render.probe import CONNECTS
 
 BUILDS: Final = 3600
 """Seconds for the first test, which waits for what has to be built."""
 
 OPENS_WITHIN: Final = 300.0
-"""Seconds from apply to Open that a user is promised."""
+"""Seconds from apply to Open that a user is promised, when the machines are there."""
+
+JOINED_WITHIN: Final = 60.0
+"""Of these, for a region that waits for its machines only: from the first one to Open."""
 
 REGION: Final = "fra"
 NAMESPACE: Final = "orrery-fra"
+
+PROBER: Final = {
+    "name": "prober",
+    "nomadDriver": "raw_exec",
+    "config": {"command": str(Path(sys.executable).with_name("orrery")), "args": "{args}"},
+}
+PROBE: Final = {"image": "none", "driver": "prober"}
 
 pytestmark = [
     pytest.mark.e2e,
@@ -59,13 +74,13 @@ def a_world() -> list[Document]:
         "image": NOMAD_IMAGE,
         "storage": "1Gi",
         "resources": {"cpu": "50m", "memory": "512Mi"},
-        "drivers": [driver],
+        "drivers": [driver, PROBER],
     }
     return [
         namespace(names.OPERATOR_NAMESPACE),
         namespace("team-a"),
         ours("Continent", "eu", {"cluster": {"local": True}}),
-        ours("RegionClass", "standard", {"nomad": nomad}),
+        ours("RegionClass", "standard", {"nomad": nomad, "probe": PROBE}),
         ours("Region", REGION, {"continent": "eu", "class": "standard"}),
     ]
 
@@ -84,12 +99,25 @@ class Europe:
         return found
 
     async def is_open(self) -> bool:
+        return await self._phase() == "Open"
+
+    async def waits_for_machines_only(self) -> bool:
+        """Tell whether all that can pass without a machine does."""
+        phase, checks = await self._phase(), await self.checks()
+        gaps = {name for name, status in checks.items() if status not in {"Pass", "Skipped"}}
+        return phase == "Checking" and gaps == {"MachinesJoined", "DriverHealthy"}
+
+    async def checks(self) -> dict[str, str]:
+        status = (await self.region()).get("status") or {}
+        return {check["name"]: check["status"] for check in status.get("checks", ())}
+
+    async def _phase(self) -> str:
         assert self.operator.alive, self.operator.said[-4000:]
         status = (await self.region()).get("status") or {}
         message = next((c["message"] for c in status.get("conditions", ())), "")
         if [message] != self.seen[-1:]:
             self.seen.append(message)
-        return status.get("phase") == "Open"
+        return str(status.get("phase"))
 
     async def secret(self, name: str) -> dict[str, bytes]:
         found = await self.continent.api.read(
@@ -139,8 +167,10 @@ async def ask(address: str, context: ssl.SSLContext) -> bytes:
         return b""
 
 
-async def test_a_region_opens_unattended(europe: Europe) -> None:
-    await until(europe.is_open, seconds=OPENS_WITHIN, told=lambda: europe.seen)
+async def test_a_region_is_built_unattended_and_waits_for_machines_only(europe: Europe) -> None:
+    await until(europe.waits_for_machines_only, seconds=OPENS_WITHIN, told=lambda: europe.seen)
+
+    assert "MachinesJoined: no machine has joined" in europe.seen[-1]
 
     assert await europe.ready("StatefulSet", "fra-nomad") >= 2
     assert await europe.ready("Deployment", "fra-front-door") >= 1
@@ -157,44 +187,42 @@ async def test_the_front_door_takes_no_caller_without_a_certificate(europe: Euro
     assert answer == b""
 
 
-async def test_a_machine_joins_through_the_front_door_and_runs_a_deployment(
+async def test_a_machine_joins_through_the_front_door_the_region_opens_and_runs_a_deployment(
     europe: Europe, tmp_path: Path, nomad_binary: Path
 ) -> None:
-    authority = await europe.secret("ca")
-    signer = KeyPair(authority["tls.crt"].decode(), authority["tls.key"].decode())
-    pair = issue(signer, "machine", hosts=[names.client_host(REGION)], usages=list(Usage))
-    for name, text in (
-        ("ca.pem", authority["ca.crt"].decode()),
-        ("client.pem", pair.certificate),
-        ("client-key.pem", pair.key),
-    ):
-        write_file(tmp_path / name, text)
+    bundle = tmp_path / "bundle.tar"
+    given = ("--machine", "node1", "--data-center", "fra1", "-o", str(bundle))
+    said = await orrery("region", "bundle", REGION, *given, kubeconfig=europe.continent.kubeconfig)
+    assert said.code == 0, said.error
     async with a_machine(europe.continent.room, europe.continent.network) as machine:
         own = str(machine.address)
-        configuration = {
-            "region": REGION,
-            "datacenter": "fra1",
-            "data_dir": str(tmp_path / "data"),
-            "bind_addr": own,
-            "advertise": {"http": own, "rpc": own, "serf": own},
-            "client": {"enabled": True, "servers": [f"{await europe.address()}:4647"]},
-            "plugin": [{"raw_exec": [{"config": [{"enabled": True}]}]}],
-            "tls": {
-                "rpc": True,
-                "ca_file": str(tmp_path / "ca.pem"),
-                "cert_file": str(tmp_path / "client.pem"),
-                "key_file": str(tmp_path / "client-key.pem"),
-                "verify_server_hostname": True,
+        unpacked = UnpackedMachine(
+            tmp_path / "machine",
+            nomad_binary,
+            {
+                "bind_addr": own,
+                "advertise": {"http": own, "rpc": own},
+                "plugin": [{"raw_exec": [{"config": [{"enabled": True}]}]}],
             },
-            "acl": {"enabled": True},
-        }
-        file = tmp_path / "client.json"
-        file.write_text(json.dumps(configuration))
-        machine.start("nomad", str(nomad_binary), "agent", f"-config={file}", log=tmp_path / "log")
+        )
+        unpacked.unpack(bundle)
         sleep = {"image": "none", "command": "/bin/sleep", "args": ["3600"]}
         await europe.continent.api.apply(
-            [a_deployment("sleeper", type="WORKER", docker=sleep, ports=[], scaling={"count": 1})]
+            [
+                a_deployment(
+                    "sleeper",
+                    type="WORKER",
+                    docker=sleep,
+                    ports=[],
+                    scaling={"count": 1},
+                    placement={"regions": [REGION]},
+                )
+            ]
         )
+
+        async def waits() -> bool:
+            await is_ready()
+            return f'region "{REGION}" is not open yet' in europe.seen[-1]
 
         async def is_ready() -> bool:
             found = await europe.continent.api.read(
@@ -203,10 +231,95 @@ async def test_a_machine_joins_through_the_front_door_and_runs_a_deployment(
             europe.seen.append(str((found or {}).get("status", {}).get("display")))
             return bool((found or {}).get("status", {}).get("summary", {}).get("ready") == 1)
 
+        await until(waits, seconds=30, told=lambda: europe.seen[-1])
+        machine.start("nomad", *unpacked.command, log=tmp_path / "log")
+        await until(europe.is_open, seconds=JOINED_WITHIN, told=lambda: europe.seen)
         await until(is_ready, seconds=120, told=lambda: europe.seen[-1])
 
+        assert set((await europe.checks()).values()) == {"Pass", "Skipped"}
         machines = (await europe.region())["status"]["dataCenters"]
         assert machines == [{"name": "fra1", "machines": 1, "ready": 1}]
+        assert len(await probed(europe)) == CONNECTS
+
+        before = sleepers()
+        fewest = await servers_updated(europe)
+
+        assert fewest == 2
+        assert before
+        assert sleepers() == before
+
+
+async def probed(europe: Europe) -> Sequence[float]:
+    """Wait until the machine has been probed; return how long its connects took."""
+    leaf, token = await europe.secret("operator-tls"), await europe.secret("bootstrap-token")
+    ca, certificate, key = (leaf[name].decode() for name in ("ca.crt", "tls.crt", "tls.key"))
+    address = f"https://{await europe.address()}:4646"
+    client = NomadClientFactory().connect(
+        Credentials(address, token["token"].decode(), ca, certificate, key)
+    )
+
+    async def printed() -> Sequence[float]:
+        listed = await client.list_allocations(
+            names.system_namespace(names.INSTALL_DEFAULT), names.PROBE_JOB
+        )
+        ended = [one for one in listed if one.client_status == "complete"]
+        texts = [await client.read_log(one.id, names.PROBE_JOB) for one in ended]
+        europe.seen.append(str([(one.client_status, one.message) for one in listed]))
+        return read_output(texts[-1]).seconds if texts else ()
+
+    try:
+        return await until(printed, told=lambda: europe.seen[-1])
+    finally:
+        await client.close()
+
+
+def sleepers() -> list[str]:
+    """Name the processes that the deployment runs on this machine."""
+    found = Path("/proc").glob("[0-9]*/cmdline")
+    return sorted(str(path) for path in found if "/bin/sleep\0" + "3600" in _text(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:  # The process has ended meanwhile.
+        return ""
+
+
+async def servers_updated(europe: Europe) -> int:
+    """Change the class and wait until all servers have it; return the fewest that were ready."""
+    (class_,) = [document for document in a_world() if document["kind"] == "RegionClass"]
+    class_["spec"]["nomad"]["resources"]["memory"] = "520Mi"
+    await europe.continent.api.apply([class_])
+    fewest, messages, degraded = 3, [""], set()
+
+    async def is_done() -> bool:
+        nonlocal fewest
+        found = await europe.continent.api.read(
+            "apps/v1", "StatefulSet", "fra-nomad", namespace=NAMESPACE
+        )
+        assert found
+        fewest = min(fewest, int(found["status"].get("readyReplicas", 0)))
+        assert await europe.is_open(), europe.seen
+        conditions = {
+            c["type"]: c["message"] for c in (await europe.region())["status"]["conditions"]
+        }
+        message = conditions.get("Reconciling", "")
+        degraded.add(conditions.get("Degraded", ""))
+        if message != messages[-1]:
+            messages.append(message)
+        memory = found["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        status = found["status"]
+        seen = status["observedGeneration"] == found["metadata"]["generation"]
+        same = seen and status["currentRevision"] == status["updateRevision"]
+        return bool(memory == "520Mi" and same and not message)
+
+    await until(is_done, seconds=400, told=lambda: messages)
+    europe.seen += messages
+    for number in (1, 2):
+        assert any(m.startswith(f"updating servers: {number} of 3") for m in messages), messages
+    assert degraded == {""}
+    return fewest
 
 
 @pytest.mark.parametrize("pod", ["fra-nomad-0", "front-door"])

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from tests.fakes.serverpods import ServerPods
+
 from orrery.adapters.memory import MemoryCluster
 from orrery.ports import ObjectRef
 
@@ -16,9 +18,9 @@ class Caretaker:
         self.cluster = cluster
         self.address = address
         self.idle: set[str] = set()
+        self.pods = ServerPods(cluster)
         self._statuses: dict[str, Callable[[dict[str, Any]], Status | None]] = {
             "Service": self._service,
-            "StatefulSet": self._pods,
             "Deployment": self._pods,
             "Job": self._job,
         }
@@ -26,8 +28,12 @@ class Caretaker:
     def look(self) -> None:
         """Bring the status of every object up to date."""
         for ref, body in list(self.cluster.objects.items()):
+            if ref.kind in self.idle:
+                continue
+            if ref.kind == "StatefulSet":
+                self.cluster.set_status(ref, self.pods.look(ref, body))
             status = self._statuses.get(ref.kind)
-            if status is None or ref.kind in self.idle:
+            if status is None:
                 continue
             if (wanted := status(body)) is not None:
                 self.cluster.set_status(ref, wanted)

@@ -65,9 +65,8 @@ async def europe() -> AsyncIterator[Europe]:
     """Run a world in which everything but the region exists."""
     cluster, other = MemoryCluster("eu", latency=0.005), MemoryCluster("other", latency=0.005)
     hub = MemoryHub(latency=0.005, lag=0.02)
-    world = World(
-        hub, {"fra": MemoryNomad("fra")}, clusters={"the way to eu": cluster, "another way": other}
-    )
+    nomad = MemoryNomad("fra", servers=3)
+    world = World(hub, {"fra": nomad}, clusters={"the way to eu": cluster, "another way": other})
     world.address("fra", f"https://{ADDRESS}:4646")
     secret = a_secret("eu-cluster", namespace="orrery-system", kubeconfig="the way to eu")
     hub.secrets["orrery-system", "eu-cluster"] = secret
@@ -78,6 +77,7 @@ async def europe() -> AsyncIterator[Europe]:
     async def take_care() -> None:
         while True:
             caretaker.look()
+            nomad.servers = caretaker.pods.health("fra")
             await asyncio.sleep(0.5)
 
     await world.controller.start()

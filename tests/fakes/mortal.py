@@ -13,6 +13,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Protocol
 
 from orrery.errors import OutcomeUnknown
+from orrery.ports import ObjectRef
 
 WRITES = {
     "register_job",
@@ -24,6 +25,11 @@ WRITES = {
     "add_finalizer",
     "remove_finalizer",
     "emit_event",
+    "write_secret",
+    "delete_secret",
+    "apply",
+    "create",
+    "delete",
 }
 
 
@@ -150,6 +156,8 @@ class _Seen:
 def _object(args: tuple[Any, ...]) -> str:
     """Name what a write is about, without what varies from run to run."""
     match args:
+        case (Mapping() as manifest, *_) if "kind" in manifest:
+            return str(ObjectRef.of(manifest))
         case (Mapping() as document, *_):
             return f"{document['Namespace']}/{document['ID']}"
         case (str() as namespace, str() as name, *_):

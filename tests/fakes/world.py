@@ -130,17 +130,20 @@ class World:
 
     def make_controller(self) -> Controller:
         """Make the controller of a new process of the operator."""
+        self.telemetry = Telemetry()
         nomads = {
             self._addresses[name]: self.sees(name, nomad) for name, nomad in self.regions.items()
         }
         controller = Controller(
             hub=self.sees("hub", self.hub),
             nomad=MemoryFactory(nomads),
-            clusters=MemoryClusterFactory(self.clusters),
+            clusters=MemoryClusterFactory(
+                {text: self.sees(text, cluster) for text, cluster in self.clusters.items()}
+            ),
             pki=CryptographyPki(),
             clock=self.clock,
             config=self.config,
-            telemetry=Telemetry(),
+            telemetry=self.telemetry,
             random=Random(7),
         )
         self.hub.observer = controller.observe

@@ -203,6 +203,33 @@ async def test_a_list_has_what_carries_all_labels_in_one_namespace(
     assert await lab.cluster.list_labelled("v1", "ConfigMap", "nowhere", LABELS) == []
 
 
+async def test_an_apply_that_names_another_state_of_the_object_is_a_conflict(lab: Lab) -> None:
+    ours = lab.our(a_config_map())
+
+    async def apply(**identity: str) -> Any:
+        metadata = {**ours["metadata"], **identity}
+        return await lab.cluster.apply({**ours, "metadata": metadata})
+
+    with pytest.raises(Conflict):
+        await apply(uid="uid-of-another")
+    made = (await lab.cluster.apply(ours))["metadata"]
+    changed = await lab.cluster.apply({**ours, "data": {"server.json": "2"}})
+    with pytest.raises(Conflict):
+        await apply(uid=made["uid"], resourceVersion=made["resourceVersion"])
+    with pytest.raises(Conflict):
+        await apply(uid="uid-of-another", resourceVersion=made["resourceVersion"])
+    with pytest.raises(Refused, match="field is immutable"):
+        await apply(uid="uid-of-another")
+    assert await lab.cluster.read(ObjectRef.of(ours)) == changed
+
+    version = changed["metadata"]["resourceVersion"]
+    written = await apply(uid=made["uid"], resourceVersion=version)
+
+    assert written["metadata"]["uid"] == made["uid"]
+    assert written["data"] == ours["data"]
+    assert not left_over(ours, await lab.cluster.apply(ours))
+
+
 @pytest.mark.parametrize(
     ("manifest", "field"),
     [(a_stateful_set(), "podManagementPolicy"), (a_control_plane()[9], "template")],

@@ -14,11 +14,12 @@ from tests.lab.polling import until
 
 from orrery.adapters.kube import HubConnection, HubSource, KubeClusterFactory
 from orrery.cli import main
-from orrery.errors import Refused
+from orrery.errors import NotYet, Refused
 from orrery.names import region_labels
-from orrery.planning.rights import RBAC, RIGHTS
+from orrery.planning.rights import RBAC, RIGHTS, TEARDOWN_RIGHTS
 from orrery.ports import ClusterAccess, ContinentalCluster, Document, ObjectRef, Right
-from orrery.reconcile.manifests import AppliedMemory, enforce, prune_region
+from orrery.reconcile.manifests import AppliedMemory, enforce, list_region, prune_region
+from orrery.reconcile.teardown import tear_down
 
 PLURALS = {
     "Namespace": "namespaces",
@@ -35,9 +36,9 @@ ROLE = f"/apis/{RBAC}/v1/clusterroles/orrery-hub"
 ACCOUNT = "/api/v1/namespaces/orrery-system/serviceaccounts/orrery-hub"
 
 
-def printed() -> list[dict[str, Any]]:
+def printed(*options: str) -> list[dict[str, Any]]:
     """Return what the verb prints, without the token's Secret, which no controller fills here."""
-    said = CliRunner().invoke(main, ["continent", "rbac"])
+    said = CliRunner().invoke(main, ["continent", "rbac", *options])
     assert said.exit_code == 0, said.output
     return [body for body in yaml.safe_load_all(said.output) if body["kind"] != "Secret"]
 
@@ -69,6 +70,24 @@ async def cluster(kubeconfig: Path, connection: HubConnection) -> AsyncIterator[
     await until(lambda: misses(cluster, []))
     yield cluster
     await cluster.close()
+
+
+def elsewhere(manifests: Sequence[Document], namespace: str) -> list[dict[str, Any]]:
+    """Move a control plane into another namespace: no controller ends one here."""
+    return [
+        {**m, "metadata": {**m["metadata"], "name": namespace}}
+        if m["kind"] == "Namespace"
+        else {**m, "metadata": {**m["metadata"], "namespace": namespace}}
+        for m in manifests
+    ]
+
+
+def leaves(body: Document) -> bool:
+    return "deletionTimestamp" in body["metadata"]
+
+
+async def lacks_nothing(cluster: ContinentalCluster) -> bool:
+    return not await cluster.missing_rights(TEARDOWN_RIGHTS)
 
 
 async def grant(connection: HubConnection, rights: Sequence[Right]) -> None:
@@ -112,6 +131,28 @@ async def test_the_printed_role_is_all_that_a_control_plane_needs(
 
     assert len(made.created) == len(manifests)
     assert mended.repaired == ["ConfigMap fra-configmap in namespace orrery-fra: data.server.json"]
+
+
+async def test_the_printed_role_tears_down_what_it_made_when_that_is_asked_for(
+    cluster: ContinentalCluster, connection: HubConnection
+) -> None:
+    home = ObjectRef("v1", "Namespace", "", "orrery-torn")
+    labels = region_labels("orrery", "fra")
+    for manifest in elsewhere(a_control_plane(), home.name):
+        await cluster.apply(manifest)
+    with pytest.raises(NotYet, match="does not let Orrery delete namespaces"):
+        await tear_down(cluster, home.name, labels, "")
+
+    (role,) = [body for body in printed("--teardown") if body["kind"] == "ClusterRole"]
+    await connection.demand("PATCH", ROLE, body={"rules": role["rules"]}, **MERGE)
+    await until(lambda: lacks_nothing(cluster))
+    with pytest.raises(NotYet, match="Namespace orrery-torn is being deleted"):
+        await tear_down(cluster, home.name, labels, "")
+
+    assert all(leaves(body) for body in await list_region(cluster, home.name, labels))
+    namespace = await cluster.read(home)
+    assert namespace is not None
+    assert leaves(namespace)
 
 
 async def test_a_right_that_is_taken_away_is_missed(

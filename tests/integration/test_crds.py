@@ -15,7 +15,12 @@ from tests.unit.api.specs import ARTICLE, BAD, GOOD, Bad, Spec, document, web
 
 from orrery.api import crd, globaldeployment
 from orrery.api.base import Definition
-from orrery.api.validation import ValidationFailure, validate_deployment, validate_region
+from orrery.api.validation import (
+    ValidationFailure,
+    validate_deployment,
+    validate_region,
+    validate_region_class,
+)
 
 ROOT = Path(__file__).parents[2]
 KINDS = [pytest.param(definition, id=definition.kind) for definition in crd.DEFINITIONS]
@@ -143,6 +148,46 @@ def test_continent_of_a_region_cannot_be_changed(hub: Rest) -> None:
     assert reply.status == 422
     assert "spec.continent" in reply.message
     assert "cannot be changed" in reply.message
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        pytest.param("1fra", ("metadata.name", "1fra", "beginning with a letter"), id="digit"),
+        pytest.param("fra.eu", ("metadata.name", "fra.eu", "digits and '-'"), id="dot"),
+        pytest.param("r" * 33, ("metadata.name", "rrrr", "may not be more than 32"), id="33"),
+    ],
+)
+def test_a_region_whose_name_is_no_label_is_refused_in_words(
+    hub: Rest, name: str, words: tuple[str, ...]
+) -> None:
+    reply = hub.create({**region(), "metadata": {"name": name}}, dry_run=True)
+
+    assert reply.status == 422
+    assert [word for word in words if word not in reply.message] == []
+
+
+@pytest.mark.parametrize(
+    ("image", "good"),
+    [
+        ("docker.io/hashicorp/nomad:1.10.5", False),
+        ("docker.io/hashicorp/nomad:2.0.3-ent", False),
+        ("docker.io/hashicorp/nomad:2.0.4-rc.1", False),
+        ("mirror.example:5000/nomad:3.0.0@sha256:abc", False),
+        ("docker.io/hashicorp/nomad:2.0.4", True),
+        ("mirror.example:5000/nomad:latest", True),
+        ("nomad@sha256:1.2", True),
+    ],
+)
+def test_both_sides_judge_an_image_of_nomad_alike(hub: Rest, image: str, *, good: bool) -> None:
+    version = {"apiVersion": "orrery.dev/v1alpha1", "kind": "RegionClass"}
+    document = {**version, "metadata": {"name": "judged"}, "spec": {"nomad": {"image": image}}}
+
+    reply = hub.create(document, dry_run=True)
+
+    assert reply.ok == accepted(validate_region_class, document) == good, reply.message
+    words = ("spec.nomad.image", image, "an image of Nomad 2.0.4 or a later 2.x")
+    assert good or not [word for word in words if word not in reply.message]
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,10 @@ from tests.integration.frontdoors import (
     running_server,
 )
 
+from orrery.adapters.nomad import NomadClient
 from orrery.adapters.pki import KeyPair, Usage
 from orrery.playground.ports import LOOPBACK
+from orrery.ports import Credentials
 
 OPERATOR = "operator.fra.orrery"
 SERVER = "server.fra.nomad"
@@ -99,6 +101,19 @@ async def test_whoever_is_not_the_operator_is_refused(
             await ask(door.http, tls)
 
     assert any(word in said for word in alert.split("|")), said
+    assert server.http.requests == []
+
+
+async def test_the_operator_sees_that_a_stranger_is_refused(tmp_path: Path, pki: Pki) -> None:
+    pair = pki.operator()
+
+    async with running_region(tmp_path, pki) as (door, server):
+        endpoint = f"https://{LOOPBACK}:{door.http}"
+        client = NomadClient(Credentials(endpoint, "token", pki.ca, pair.certificate, pair.key))
+        admitted = await client.admits_strangers()
+        await client.close()
+
+    assert admitted is False
     assert server.http.requests == []
 
 

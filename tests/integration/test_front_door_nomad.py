@@ -10,16 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.contract.jobs import a_job
+from tests.contract.test_probe_nomad import HOST
 from tests.integration.frontdoors import BOTH, Pki, caller, running_door
 from tests.lab.envoy import Backend, FrontDoor
 from tests.lab.nomad import NomadAgent, NomadMachine
 from tests.lab.polling import until
 
+from orrery import names
 from orrery.adapters.nomad import NomadClient
 from orrery.adapters.pki import KeyPair
+from orrery.api.regionclass import ProbeClass
+from orrery.errors import Unreachable
+from orrery.planning.probing import read_output
 from orrery.playground.ports import LOOPBACK
-from orrery.ports import Credentials, Submission
+from orrery.ports import Allocation, Credentials, Submission
+from orrery.render.probe import CONNECTS, render_probe
 
 
 @dataclass
@@ -118,6 +125,64 @@ async def test_a_machine_joins_through_the_front_door(nomad_binary: Path, tmp_pa
             )
         finally:
             await asyncio.to_thread(machine.stop)
+
+
+async def test_machines_behind_the_front_door_are_probed_and_their_logs_come_back(
+    nomad_binary: Path, tmp_path: Path
+) -> None:
+    pki = Pki()
+    pair, operator = (
+        pki.leaf("client.fra.nomad", "localhost", LOOPBACK, usages=BOTH),
+        pki.operator(),
+    )
+    async with secure_region(nomad_binary, tmp_path, pki) as (door, agent):
+        config = tls_block(tmp_path / "client", pki, pair) | {
+            "region": "fra",
+            "client": {"servers": [f"{LOOPBACK}:{door.rpc}"]},
+            "plugin": {"raw_exec": {"config": {"enabled": True}}},
+        }
+        machine = NomadMachine(str(nomad_binary), tmp_path / "machine", config=config)
+        machine.join(agent)
+        client = NomadClient(
+            Credentials(
+                f"https://{LOOPBACK}:{door.http}",
+                agent.token,
+                pki.ca,
+                operator.certificate,
+                operator.key,
+            )
+        )
+        try:
+            await until(
+                lambda: asyncio.to_thread(_is_ready, agent, machine.name),
+                told=lambda: machine.log.read_text()[-2000:],
+            )
+            probe = render_probe(
+                ProbeClass(image="registry.example/orrery:1"),
+                address=f"{LOOPBACK}:{door.rpc}",
+                install="orrery",
+                driver=HOST,
+                region_class="standard",
+            )
+            namespace = names.system_namespace("orrery")
+            await client.create_namespace(namespace, "the system's")
+            await client.register_job(probe, expected_index=0, submission=Submission("{}"))
+
+            async def ended() -> Allocation | None:
+                listed = await client.list_allocations(namespace, names.PROBE_JOB)
+                done = (a for a in listed if a.client_status == "complete")
+                return next((a for a in done if a.node == machine.name), None)
+
+            allocation = await until(ended)
+            text = await client.read_log(allocation.id, names.PROBE_JOB)
+            await asyncio.to_thread(machine.stop)
+            with pytest.raises(Unreachable):
+                await client.read_log(allocation.id, names.PROBE_JOB)
+        finally:
+            await client.close()
+            await asyncio.to_thread(machine.stop)
+
+    assert len(read_output(text).seconds) == CONNECTS
 
 
 def _is_ready(agent: SecureAgent, name: str) -> bool:

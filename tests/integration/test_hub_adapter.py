@@ -266,6 +266,12 @@ async def test_a_server_that_stays_busy_is_unreachable_in_the_end(
             await a_hub(connection, Telemetry()).read(Key(Kind.REGION, "", "fra"))
 
 
+async def test_namespaces_are_listed_with_their_labels(hub: KubeHub) -> None:
+    found = await hub.list_namespaces()
+
+    assert found["default"]["kubernetes.io/metadata.name"] == "default"
+
+
 async def test_a_hub_that_is_gone_is_unreachable(tmp_path: Path, proxy: HubProxy) -> None:
     path = proxy.kubeconfig(tmp_path / "gone")
     path.write_text(path.read_text().replace(proxy.url, "http://127.0.0.1:1"))

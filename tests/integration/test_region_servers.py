@@ -70,7 +70,8 @@ class Secrets:
     def write_certificate(
         self, secret: str, host: str, usages: list[Usage], authority: KeyPair
     ) -> None:
-        pair = issue(authority, host, hosts=[host, "localhost", "127.0.0.1"], usages=usages)
+        hosts = [host, "localhost", "127.0.0.1", BLUEPRINT.address]
+        pair = issue(authority, host, hosts=hosts, usages=usages)
         for key, value in (
             ("tls.crt", pair.certificate),
             ("tls.key", pair.key),

@@ -213,9 +213,9 @@ BUGS = (
     ),
     Bug(
         "an-orphan-is-not-reported",
-        "reconcile/region.py",
-        "if key not in self._inventory)",
-        "if key in self._inventory)",
+        "reconcile/regionscope.py",
+        "if key not in inventory)",
+        "if key in inventory)",
     ),
     Bug(
         "a-busy-operator-sees-an-edit-late",

@@ -14,7 +14,9 @@ from tests.strength.bugs import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator"
-FAST = ("tests/unit/planning", "tests/unit/reconcile", "tests/unit/engine", "tests/world")
+UNITS = ("tests/unit/planning", "tests/unit/reconcile", "tests/unit/engine")
+WORLDS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/world").glob("test_*.py"))
+FAST = (*UNITS, *WORLDS, "tests/world/crashes")  # The sweeps take the longest, and find the rest.
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -150,8 +150,8 @@ async def test_servers_that_were_not_told_of_a_new_authority_keep_the_old_one_tr
         before = eu.cluster.objects[authority]["data"]["tls.crt"]
         region = a_managed_region("fra")
         region["metadata"]["annotations"] = {"orrery.dev/rotate-authority": "now"}
-        # Refused from now on: what a volume is made from cannot be changed.
-        eu.world.apply(a_class(image=IMAGE, storage="20Gi"))
+        # Refused from now on, and with it the whole layer of the servers.
+        eu.world.apply(a_class(image=IMAGE, servers=1))
 
         eu.world.apply(region)
         await eu.world.settle(4 * 3600)

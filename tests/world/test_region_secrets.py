@@ -319,3 +319,39 @@ def secrets_of(region: SecretsOfRegion) -> set[str]:
 
 def vars_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
     return [vars(record) | {"said": record.getMessage()} for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fra-gossip", "nomad operator gossip keyring list"),
+        ("fra-bootstrap-token", 'the hub\'s Secret "fra-region-credentials"'),
+    ],
+)
+async def test_what_running_servers_were_started_with_is_never_made_anew(
+    name: str, words: str
+) -> None:
+    region = SecretsOfRegion()
+    await region.run()
+    before = region.cluster.objects[ref(name)]
+    region.cluster.remove(ref(name))
+
+    with pytest.raises(InvalidSpec, match=f'Secret "{name}" .* is gone: restore it') as lost:
+        await region.run(in_use=True)
+
+    assert lost.value.reason == Reason.SECRET_LOST
+    assert words in lost.value.message
+    assert ref(name) not in region.cluster.objects
+    region.cluster.put(before)
+    await region.run(in_use=True)
+    assert region.cluster.objects[ref(name)]["data"] == before["data"]
+
+
+async def test_before_there_is_a_server_a_key_that_is_gone_is_made_anew() -> None:
+    region = SecretsOfRegion()
+    await region.run()
+    region.cluster.remove(ref("fra-gossip"))
+
+    await region.run(in_use=False)
+
+    assert ref("fra-gossip") in region.cluster.objects

@@ -165,10 +165,13 @@ def issue(
 ) -> KeyPair:
     """Issue a leaf certificate for *hosts*, each a DNS name or an IP address.
 
-    *organization* becomes the subject's O, which Kubernetes reads as the user's group.
+    *organization* becomes the subject's O, which Kubernetes reads as the user's group. None is
+    valid for longer than its authority, as long as that is valid itself.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
+    left = issuer.not_valid_after_utc - (now or datetime.now(UTC))
+    lifetime = min(lifetime, left) if left > timedelta(0) else lifetime
     builder = (
         _builder(_subject(name, organization), key.public_key(), lifetime, now)
         .issuer_name(issuer.subject)

@@ -141,6 +141,10 @@ class Continent(Model):
     spec: ContinentSpec
     status: ContinentStatus | None = None
 
+    def namespace_of(self, region: str) -> str:
+        """Name the namespace of a region's control plane in its cluster."""
+        return f"{self.spec.prefix}{region}"
+
 
 DEFINITION: Final = Definition(
     kind="Continent",
@@ -152,6 +156,7 @@ DEFINITION: Final = Definition(
     columns=(
         Column("Display Name", ".spec.displayName"),
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
         Column("Regions", ".status.regions", type="integer"),
         Column("Version", ".status.version"),
         Column("Last Seen", ".status.lastSeenTime", type="date"),

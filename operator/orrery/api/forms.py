@@ -54,6 +54,8 @@ DURATION: Final = Form(
 )
 """At most five digits: what all fields accept together stays inside 64 bits of nanoseconds."""
 
+SHARE: Final = Form(r"^([1-9][0-9]?|100)%$", "a share such as 25%, from 1% to 100%")
+
 IMAGE: Final = Form(
     r"^[a-zA-Z0-9][-a-zA-Z0-9._/:@]*$",
     "an image reference such as docker.io/koyeb/demo:1.4, without spaces: letters, digits"
@@ -98,9 +100,13 @@ NOMAD_ADDRESS: Final = Form(
 
 COUNTRY: Final = Form(r"^[A-Z]{2}$", "an ISO 3166 country code of two capital letters such as DE")
 
-QUANTITY: Final = Form(
-    r"^[0-9]{1,9}(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
-    "a Kubernetes quantity such as 500m, 2 or 10Gi",
+CPU_QUANTITY: Final = Form(
+    r"^([0-9]{1,9}m|[0-9]{1,6}(\.[0-9]{1,3})?)$", "an amount of CPU such as 500m, 2 or 1.5"
+)
+
+BYTES_QUANTITY: Final = Form(
+    r"^[0-9]{1,9}(\.[0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)$",
+    "an amount of bytes with its unit, such as 512Mi or 10Gi",
 )
 
 NAME_PREFIX: Final = Form(
@@ -119,8 +125,9 @@ MIRROR: Final = Form(
 )
 
 HOST_NAME: Final = Form(
-    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
-    "a DNS name such as fra.regions.example, or an IPv4 address",
+    r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$",
+    "a DNS name such as fra.regions.example, of labels with at most 63 characters, or an IPv4"
+    " address",
 )
 
 HOST_PORT: Final = Form(
@@ -144,7 +151,8 @@ FORMS: Final = (
     NOMAD_DRIVER,
     NOMAD_ADDRESS,
     COUNTRY,
-    QUANTITY,
+    CPU_QUANTITY,
+    BYTES_QUANTITY,
     NAME_PREFIX,
     CIDR,
     MIRROR,

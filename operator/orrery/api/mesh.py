@@ -17,10 +17,10 @@ _IN_MEMORY: Final = "(has(self.store) && has(self.store.mode) && self.store.mode
 class MeshResources(Model):
     """What one kuma-cp is given."""
 
-    cpu: Annotated[str, forms.QUANTITY.text(max_length=16)] = "200m"
+    cpu: Annotated[str, forms.CPU_QUANTITY.text(max_length=16)] = "200m"
     """CPU that is reserved for it. Default: 200m."""
 
-    memory: Annotated[str, forms.QUANTITY.text(max_length=16)] = "512Mi"
+    memory: Annotated[str, forms.BYTES_QUANTITY.text(max_length=16)] = "512Mi"
     """Memory that is reserved for it, and its limit. Default: 512Mi."""
 
 
@@ -46,7 +46,7 @@ class MeshStore(Model):
     image: Annotated[str, forms.IMAGE.text(max_length=512)] | None = None
     """Image of PostgreSQL, built like Docker's official ones on Debian. A higher major version does not read the files of a lower one. Default: docker.io/library/postgres:17.6-bookworm."""
 
-    storage: Annotated[str, forms.QUANTITY.text(max_length=16)] | None = None
+    storage: Annotated[str, forms.BYTES_QUANTITY.text(max_length=16)] | None = None
     """Size of PostgreSQL's volume. Default: 5Gi."""
 
     secret_ref: SecretRef | None = None

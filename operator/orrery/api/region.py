@@ -22,6 +22,15 @@ from orrery.api.base import (
     validations,
 )
 from orrery.api.conditions import Condition
+from orrery.api.regionopening import (
+    Checks,
+    CheckStatus,
+    Latency,
+    Opening,
+    OpeningStatus,
+    RegionDataCenter,
+    RegionDisplay,
+)
 
 
 class Location(Model):
@@ -32,6 +41,12 @@ class Location(Model):
 
     city: Annotated[str, Field(max_length=100)] | None = None
     """City. Default: not given."""
+
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    """Degrees north of the equator, from -90 to 90. Default: not given."""
+
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+    """Degrees east of Greenwich, from -180 to 180. Default: not given."""
 
 
 class ExternalControlPlane(Model):
@@ -81,7 +96,12 @@ class RegionSpec(Model):
             cel(
                 f"{_IS_EXTERNAL.format('self')} == {_IS_EXTERNAL.format('oldSelf')}",
                 "a Managed region cannot become External, nor the reverse: make a new region",
-            )
+            ),
+            cel(
+                f"!(has(self.deletionPolicy) && self.deletionPolicy == 'Teardown' && {_IS_EXTERNAL.format('self')})",
+                "deletionPolicy Teardown is for Managed regions: an External one is never torn down",
+                field=".deletionPolicy",
+            ),
         )
     )
 
@@ -109,6 +129,26 @@ class RegionSpec(Model):
 
     front_door: FrontDoor = FrontDoor()
     """The address of a Managed region."""
+
+    deletion_policy: Literal["Orphan", "Teardown"] = "Orphan"
+    """What becomes of a Managed region when its Region is deleted. Orphan: its control plane and its jobs run on. Teardown: once no job runs there, its namespace is deleted, with volumes, keys and all. Default: Orphan."""
+
+    data_centers: Annotated[
+        list[RegionDataCenter], Field(max_length=50, json_schema_extra=list_map("name"))
+    ] = []
+    """Data centers that the region is to have, with the machines that each needs. Default: any, and one ready machine in all."""
+
+    latency: Latency = Latency()
+    """How far machines may be from the front door, in time."""
+
+    checks: Checks = Checks()
+    """Which checks count."""
+
+    opening: Opening | None = None
+    """How the region is opened to new deployments. Default: when the checks of a Managed region pass; an External one is open from the beginning."""
+
+    lifecycle: Literal["Active", "Cordoned"] | None = None
+    """Cordoned: no new deployment is placed in the region; what runs there is carried on. Default: Active."""
 
     paused: bool = False
     """While true, Orrery observes the region and writes nothing to it. Default: false."""
@@ -189,7 +229,17 @@ NOMAD_HTTP_PORT: Final = 4646
 TOMBSTONES_MAX: Final = 500
 """More than these are not remembered: deleted objects wait for the region instead."""
 
-RegionPhase = Literal["Pending", "Provisioning", "Open", "Unreachable"]
+RegionPhase = Literal[
+    "Pending",
+    "Provisioning",
+    "Checking",
+    "Opening",
+    "Open",
+    "Cordoned",
+    "Unreachable",
+    "Terminating",
+    "TearingDown",
+]
 
 
 class ControlPlaneStatus(StatusModel):
@@ -207,8 +257,14 @@ class ControlPlaneStatus(StatusModel):
     bootstrapped: bool = False
     """Whether Nomad's ACL system has been set up."""
 
+    class_revision: Annotated[str, Field(max_length=64)] = ""
+    """Revision of the RegionClass that it is built from."""
+
     expires: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
     """When the first of its certificates expires."""
+
+    last_snapshot: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
+    """When a snapshot of its Nomad was last taken on schedule; absent while none was."""
 
 
 class RegionStatus(StatusModel):
@@ -223,7 +279,18 @@ class RegionStatus(StatusModel):
     """Ready, and Reconciling, Stalled and Degraded while true."""
 
     phase: RegionPhase | None = None
-    """Pending, Provisioning, Open or Unreachable."""
+    """Pending, Provisioning, Checking, Opening, Open, Cordoned or Unreachable; Terminating while a Teardown waits for jobs, then TearingDown."""
+
+    display: RegionDisplay | None = None
+    """What `kubectl get` shows."""
+
+    checks: Annotated[
+        list[CheckStatus], Field(max_length=64, json_schema_extra=list_map("name"))
+    ] = []
+    """What came of each check."""
+
+    opening: OpeningStatus | None = None
+    """How far the opening is; absent from a region that needs none."""
 
     last_seen_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
     """When an unreachable region last answered; absent while it answers."""
@@ -290,12 +357,15 @@ DEFINITION: Final = Definition(
         Column("Continent", ".spec.continent"),
         Column("Phase", ".status.phase"),
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
-        Column("Nomad", ".status.nomad.version"),
-        Column("Last Seen", ".status.lastSeenTime", type="date"),
+        Column("Checks", ".status.display.checks"),
+        Column("Machines", ".status.display.machines"),
+        Column("Last Seen", ".status.lastSeenTime", type="date", wide=True),
+        Column("Nomad", ".status.nomad.version", wide=True),
         Column("Class", ".spec.class", wide=True),
         Column("Address", ".status.controlPlane.address", wide=True),
         Column("External Address", ".spec.controlPlane.external.nomadAddress", wide=True),
         Column("Age", ".metadata.creationTimestamp", type="date"),
+        Column("Status", ".status.display.status"),
     ),
 )
 

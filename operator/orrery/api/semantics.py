@@ -3,26 +3,39 @@
 `CHECKS` is the list of them. Each is named after the violation it looks for.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from orrery.api import forms, meshrules
+from orrery.api import classrules, forms, meshrules, regionrules
 from orrery.api.base import Definition, Label, LabelSelector, nanoseconds
 from orrery.api.continent import Continent
 from orrery.api.deploymentrules import ONCE_PER_MACHINE
 from orrery.api.globaldeployment import GlobalDeployment, GlobalDeploymentSpec, Override
 from orrery.api.problems import Problem, field, listed, not_allowed, shown
 from orrery.api.region import Region
-from orrery.api.regionclass import LISTS, PLACEHOLDER, PLACEHOLDERS, RegionClass
+from orrery.api.regionclass import (
+    DOCKER,
+    IMAGE_ALLOWED,
+    LISTS,
+    PLACEHOLDER,
+    PLACEHOLDERS,
+    UNSUPPORTED_IMAGE,
+    Driver,
+    ProbeClass,
+    RegionClass,
+)
 from orrery.api.workload import MEMORY_DEFAULT, EnvVar, Resources
 
 Problems = Iterator[Problem]
 
 _SECOND: Final = 10**9
-_HOUR: Final = 3600 * _SECOND
+_DAY: Final = 24 * 3600 * _SECOND
+_YEAR: Final = 365 * _DAY
+_PROBE_INTERVAL_MIN: Final = 300 * _SECOND
 _LABEL: Final = TypeAdapter[str](Label)
 
 
@@ -70,18 +83,44 @@ def region(document: Region) -> Problems:
             "spec.controlPlane.external",
             "cannot be combined with management Managed: Orrery runs that Nomad itself",
         )
+    if document.spec.deletion_policy == "Teardown" and control_plane.external is not None:
+        yield Problem(
+            "spec.deletionPolicy",
+            "Teardown is for Managed regions: an External one is never torn down",
+        )
+    yield from regionrules.opening(document.spec)
 
 
 def region_class(document: RegionClass) -> Problems:
     """Judge a RegionClass whose fields are each right by themselves."""
     lifetime = document.spec.pki.certificate_lifetime
-    if nanoseconds(lifetime) < _HOUR:
+    if not _DAY <= nanoseconds(lifetime) <= _YEAR:
         yield Problem(
-            "spec.pki.certificateLifetime", f"{shown(lifetime)} is too short, must be at least 1h"
+            "spec.pki.certificateLifetime", not_allowed(lifetime, "a duration from 24h to 8760h")
         )
+    image = document.spec.nomad.image
+    if image is not None and re.search(UNSUPPORTED_IMAGE, image):
+        yield Problem("spec.nomad.image", not_allowed(image, IMAGE_ALLOWED))
+    yield from classrules.rollout(document.spec.rollout)
     for i, driver in enumerate(document.spec.nomad.drivers):
         yield from _unusable_placeholders(driver.config, f"spec.nomad.drivers[{i}].config")
     yield from meshrules.mesh(document.spec.mesh)
+    if document.spec.probe is not None:
+        yield from _unusable_probe(document.spec.probe, document.spec.nomad.drivers or [DOCKER])
+
+
+def _unusable_probe(probe: ProbeClass, drivers: Sequence[Driver]) -> Problems:
+    if nanoseconds(probe.interval) < _PROBE_INTERVAL_MIN:
+        limit = "is too short, must be at least 5m"
+        yield Problem("spec.probe.interval", f"{shown(probe.interval)} {limit}")
+    known = {driver.name: driver for driver in drivers}
+    driver = known.get(probe.driver or drivers[0].name)
+    if driver is None:
+        allowed = f"a driver of spec.nomad.drivers: {listed(list(known))}"
+        yield Problem("spec.probe.driver", not_allowed(probe.driver, allowed))
+    elif "{args}" not in str(driver.config):
+        problem = f'driver "{driver.name}" takes no {{args}}, by which the probe is told what to do'
+        yield Problem("spec.probe.driver", problem)
 
 
 def web_without_port(spec: GlobalDeploymentSpec) -> Problems:

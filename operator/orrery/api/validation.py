@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from orrery.api import continent, crd, forms, globaldeployment, region, regionclass, semantics
 from orrery.api.base import Definition, Model
+from orrery.api.classrollout import RegionClassStatus
 from orrery.api.continent import Continent, ContinentStatus
 from orrery.api.globaldeployment import GlobalDeployment, GlobalDeploymentStatus
 from orrery.api.problems import Problem, ValidationFailure, field, listed, not_allowed, shown
@@ -33,6 +34,8 @@ __all__ = [
 
 Schema = Mapping[str, Any]
 M = TypeVar("M", bound=Model)
+
+_EITHER = "x-kubernetes-int-or-string"
 
 _WORDS = {
     "string": "text (numbers, true and false need quotes)",
@@ -60,7 +63,8 @@ def validate_region(document: Mapping[str, Any]) -> Region:
 
 def validate_region_class(document: Mapping[str, Any]) -> RegionClass:
     """Read a RegionClass; raises `ValidationFailure` with everything that is wrong."""
-    return _validated(RegionClass, regionclass.DEFINITION, document, semantics.region_class)
+    found = _validated(RegionClass, regionclass.DEFINITION, document, semantics.region_class)
+    return found.model_copy(update={"status": _status(RegionClassStatus, document)})
 
 
 def validate_continent(document: Mapping[str, Any]) -> Continent:
@@ -126,6 +130,9 @@ def _normalised(value: Any, schema: Schema) -> Any:
 
 def _problem(error: ErrorDetails, schema: Schema) -> Problem:
     """Say in our words what pydantic found."""
+    if _below(schema, *error["loc"][:-1]).get(_EITHER):
+        path = field("", *error["loc"][:-1])
+        return Problem(path, not_allowed(error["input"], "a whole number or text"))
     *above, last = error["loc"]
     path = field("", *error["loc"])
     match error["type"]:
@@ -170,8 +177,9 @@ def _allowed(schema: Schema) -> str:
             return f"an object with the fields {listed(list(fields))}"
         case {"additionalProperties": value}:
             return f"an object whose values are {_allowed(value)}"
-        case {"minimum": least, "maximum": most}:
-            return f"a whole number from {least} to {most}"
+        case {"minimum": least, "maximum": most, "type": kind}:
+            sort = "number" if kind == "number" else "whole number"
+            return f"a {sort} from {least:g} to {most:g}"
         case _:
             return _WORDS[schema["type"]]
 

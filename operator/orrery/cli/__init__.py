@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, MutableMapping, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, Final
 
 import click
@@ -14,13 +15,16 @@ VERBS: Final = {
     "explain": "Show what one region runs, and what set each field.",
     "plan": "Show what applying manifests would change everywhere.",
     "render": "Show the control planes of Managed regions as manifests.",
-    "region": "Forget a region that is gone, or allow a mass stop in one.",
+    "region": "Let machines join a region; forget one, allow a mass stop.",
     "mesh": "Make the Secrets of a global mesh.",
+    "class": "Roll a RegionClass back, or approve a wave of its rollout.",
     "continent": "Prepare the Kubernetes cluster of a continent.",
+    "snapshot": "Take a snapshot of a region's Nomad into a folder.",
     "recover": "Write deployments back from what regions run.",
     "demo": "Take a tour on a planet on this machine.",
     "playground": "Run a hub, an operator and regions on this machine.",
     "run": "Run the operator.",
+    "probe": "Time TCP connects; regions run it on their machines.",
     "sim": "Simulate regions, by the thousand if need be.",
 }
 """What the list of verbs says of each; `orrery VERB --help` says the rest."""
@@ -39,8 +43,9 @@ class Verbs(MutableMapping[str, click.Command]):
     def __getitem__(self, name: str) -> click.Command:
         command = self._commands[name]
         if command is None:
-            module = import_module(f"{__name__}.{name}")
-            command = self._commands[name] = getattr(module, name)
+            word = f"{name}_" if iskeyword(name) else name
+            module = import_module(f"{__name__}.{word}")
+            command = self._commands[name] = getattr(module, word)
         return command
 
     def __setitem__(self, name: str, command: click.Command) -> None:

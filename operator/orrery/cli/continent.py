@@ -12,7 +12,8 @@ from orrery.planning.rights import render_rbac
 
 _COMMENT: Final = """\
 # Lets Orrery build regions in a continent's cluster. The account can read, make and change Secrets,
-# workloads and network policies in all namespaces: give the cluster no other work.
+# workloads and network policies in all namespaces: give the cluster no other work. With --teardown
+# it can delete namespaces, too.
 #
 # 1. In the continent's cluster:
 #      kubectl --context CONTINENT apply -f rbac.yaml
@@ -54,7 +55,10 @@ def continent() -> None:
     envvar="ORRERY_INSTALL",
     help="Id of the installation, as the operator has it.  [env: ORRERY_INSTALL]",
 )
-def rbac(install: str) -> None:
+@click.option(
+    "--teardown", is_flag=True, help="Add what regions with deletionPolicy Teardown need."
+)
+def rbac(install: str, *, teardown: bool) -> None:
     """Print the account and the rights that Orrery needs in a continent's cluster.
 
     Apply them there; the comment on top says how to hand the account to Orrery.
@@ -63,7 +67,7 @@ def rbac(install: str) -> None:
         Config(install=install)
     except InvalidSpec as error:
         raise click.ClickException(error.message) from error
-    manifests = render_rbac(install)
+    manifests = render_rbac(install, teardown=teardown)
     name = manifests[1]["metadata"]["name"]
     click.echo(_COMMENT.format(name=name, namespace=names.OPERATOR_NAMESPACE), nl=False)
     click.echo(yaml.safe_dump_all(manifests, sort_keys=False, explicit_start=True), nl=False)

@@ -175,10 +175,20 @@ def _folded(alike: Fold) -> Branch:
     return Branch(label, (Branch(why),) if why else ())
 
 
+def _place(location: Mapping[str, Any]) -> str:
+    """Say where on Earth a region is, as in ``Frankfurt, DE, 50.11 N 8.68 E``."""
+    parts = [str(location[part]) for part in ("city", "country") if location.get(part)]
+    degrees = [
+        f"{abs(location[axis]):g} {letters[location[axis] < 0]}"
+        for axis, letters in (("latitude", "NS"), ("longitude", "EW"))
+        if location.get(axis) is not None
+    ]
+    return ", ".join([*parts, *([" ".join(degrees)] if degrees else [])])
+
+
 def _region(body: Document, now: datetime, continent: Document | None) -> Branch:
     metadata, spec, told = body["metadata"], body["spec"], body.get("status") or {}
-    location = spec.get("location") or {}
-    place = ", ".join(location[part] for part in ("city", "country") if location.get(part))
+    place = _place(spec.get("location") or {})
     nomad = told.get("nomad") or {}
     seen = told.get("lastSeenTime")
     phase = told.get("phase") or "Pending"

@@ -42,8 +42,11 @@ class Manifest:
     @property
     def is_deployment(self) -> bool:
         """Whether it is a GlobalDeployment of this API."""
-        ours = self.document.get("apiVersion") == API_VERSION
-        return ours and self.kind == Kind.GLOBAL_DEPLOYMENT
+        return self.is_ours(Kind.GLOBAL_DEPLOYMENT)
+
+    def is_ours(self, kind: Kind) -> bool:
+        """Whether it is an object of *kind* of this API."""
+        return self.document.get("apiVersion") == API_VERSION and self.kind == kind
 
     def __str__(self) -> str:
         return f"{self.kind or 'document'} {self.name or 'without a name'} in {self.source}"

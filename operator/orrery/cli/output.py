@@ -27,11 +27,14 @@ TABLE: Final = "table"
 JSON: Final = "json"
 
 _STYLES: Final = {
-    **dict.fromkeys(("Healthy", "Open", "True", "create", "running"), "green"),
+    **dict.fromkeys(("Healthy", "Open", "Pass", "True", "create", "running"), "green"),
     **dict.fromkeys(
         (
             "Pending",
             "Provisioning",
+            "Checking",
+            "Opening",
+            "Cordoned",
             "Updating",
             "Stopping",
             "Unknown",
@@ -42,7 +45,7 @@ _STYLES: Final = {
         "yellow",
     ),
     **dict.fromkeys(
-        ("Failed", "Degraded", "Unreachable", "False", "stop", "Warning", "died"), "red"
+        ("Fail", "Failed", "Degraded", "Unreachable", "False", "stop", "Warning", "died"), "red"
     ),
 }
 _FILLED: Final = re.compile(r"\s+(\x1b\[0m)?\Z")

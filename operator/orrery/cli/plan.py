@@ -8,9 +8,17 @@ from typing import Any, Final
 
 import click
 
+from orrery.adapters.kube import HubSource, KubeClusterFactory
 from orrery.adapters.nomad import NomadClientFactory
 from orrery.api.globaldeployment import GlobalDeployment
 from orrery.api.validation import ValidationFailure, validate_deployment
+from orrery.cli.classplan import (
+    ClassForecast,
+    accept_classes,
+    class_json,
+    class_lines,
+    foresee_classes,
+)
 from orrery.cli.dryrun import Action, Outcome, grouped
 from orrery.cli.forecast import Forecast, Settings, foresee
 from orrery.cli.hub import (
@@ -26,7 +34,7 @@ from orrery.cli.manifests import Manifest, deployments_in, in_namespace, read_ma
 from orrery.cli.output import JSON, count, line, output_option, show, show_json
 from orrery.cli.transitions import refused_by_the_hub
 from orrery.errors import InvalidSpec
-from orrery.ports import Document, Secret
+from orrery.ports import Document, Kind, Secret
 
 NOTHING, CHANGES, ERROR = 0, 1, 255
 
@@ -91,8 +99,10 @@ def plan(
 
     Each region's own Nomad is asked, all at once, so the answer says whether there is room.
     Regions with the same answer share a paragraph. To ask, this reads the Secrets with the
-    regions' credentials. Only GlobalDeployments are planned; other kinds are named as skipped, and
-    what the hub will refuse of Regions and Continents because it cannot be changed.
+    regions' credentials. Of a RegionClass it shows what changes in the control planes of its
+    Managed regions, what starts anew, and the waves; their continents are asked what each region
+    was given. Other kinds are named as skipped, and what the hub will refuse of Regions and
+    Continents because it cannot be changed.
 
     A region that does not answer is judged by what the hub remembers: it is changed later, when it
     answers, or it was last left with this very spec. Of one whose credentials cannot be used
@@ -103,11 +113,18 @@ def plan(
     """
     try:
         manifests = read_manifests(*filenames)
-        planned = [_placed(manifest, target) for manifest in deployments_in(manifests, *filenames)]
-        deployments = accept_all(planned)
+        classes = accept_classes(manifests)
+        found = [m for m in manifests if m.is_deployment] if classes else None
+        if found is None:
+            found = deployments_in(manifests, *filenames)
+        deployments = accept_all([_placed(manifest, target) for manifest in found])
     except InvalidSpec as error:
         raise PlanError(error.message) from error
-    skipped = [str(manifest) for manifest in manifests if not manifest.is_deployment]
+    skipped = [
+        str(manifest)
+        for manifest in manifests
+        if not (manifest.is_deployment or manifest.is_ours(Kind.REGION_CLASS))
+    ]
     settings = Settings(
         install,
         operator_namespace,
@@ -115,16 +132,25 @@ def plan(
         namespaces_in(manifests),
     )
 
-    async def work(reader: Reader) -> tuple[list[Forecast], list[str]]:
-        forecasts = await foresee(reader, NomadClientFactory(), deployments, settings)
-        return forecasts, await refused_by_the_hub(reader, manifests)
+    clusters = KubeClusterFactory(HubSource(target.kubeconfig, target.context))
 
-    forecasts, refused = ask(target, work, failure=PlanError)
+    async def work(reader: Reader) -> tuple[list[Forecast], list[ClassForecast], list[str]]:
+        forecasts: list[Forecast] = []
+        if deployments:
+            forecasts = await foresee(reader, NomadClientFactory(), deployments, settings)
+        of_classes = await foresee_classes(
+            reader, clusters, classes, install=install, operator_namespace=operator_namespace
+        )
+        return forecasts, of_classes, await refused_by_the_hub(reader, manifests)
+
+    forecasts, of_classes, refused = ask(target, work, failure=PlanError)
+    code = exit_code([*forecasts, *of_classes], refused)
     if output == JSON:
-        show_json(as_json(forecasts, skipped, refused))
+        told = {**as_json(forecasts, skipped, refused), "exitCode": code}
+        show_json({**told, "classes": class_json(of_classes)} if classes else told)
     else:
-        show(*lines(forecasts, skipped, refused))
-    sys.exit(exit_code(forecasts, refused))
+        show(*class_lines(of_classes), *lines(forecasts, skipped, refused))
+    sys.exit(code)
 
 
 def accept_all(manifests: Sequence[Manifest]) -> list[GlobalDeployment]:
@@ -167,7 +193,7 @@ def namespaces_in(manifests: Sequence[Manifest]) -> frozenset[str]:
     )
 
 
-def exit_code(forecasts: Sequence[Forecast], refused: Sequence[str] = ()) -> int:
+def exit_code(forecasts: Sequence[Forecast | ClassForecast], refused: Sequence[str] = ()) -> int:
     """Say in one number what the forecasts are, and what of other kinds is *refused*."""
     if refused or any(forecast.fails for forecast in forecasts):
         return ERROR

@@ -11,8 +11,10 @@ import click
 from orrery.adapters.kube import HubConnection, HubSource
 from orrery.api.base import API_VERSION
 from orrery.api.crd import PLURALS
+from orrery.cli.bundle import bundle
 from orrery.cli.hub import HubReader, Target, find, finish, hub_options
-from orrery.names import ANNOTATION_ALLOW_STOPS
+from orrery.cli.regionopening import COMMANDS
+from orrery.names import ANNOTATION_ALLOW_STOPS, FINALIZER_REGION
 from orrery.ports import Document, Kind
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,3})([mh])")
@@ -31,7 +33,11 @@ Example:
 
 @click.group()
 def region() -> None:
-    """Forget a region that is gone for good, or allow a mass stop in one."""
+    """Let machines join a region; check, open, cordon or forget it, allow a mass stop."""
+
+
+for _command in (bundle, *COMMANDS):
+    region.add_command(_command)
 
 
 @region.command(epilog=_FORGET_EXAMPLE)
@@ -61,6 +67,10 @@ def forget(target: Target, name: str, *, yes: bool, force: bool) -> None:
             if not yes:
                 click.confirm(f"Forget region {name}?", abort=True)
             options = {"preconditions": {"uid": body["metadata"]["uid"]}}
+            if FINALIZER_REGION in (body["metadata"].get("finalizers") or ()):
+                await connection.demand(
+                    "PATCH", _path(name), body=unheld(body), content_type=_MERGE_PATCH
+                )
             await connection.demand("DELETE", _path(name), body=options)
             click.echo(f"region {name} is forgotten")
 
@@ -104,9 +114,21 @@ def consequences(body: Document, deployments: Sequence[Document]) -> list[str]:
         lines.append(f"deployments with a job there: {_names(here)}")
     if leaving:
         lines.append(f"of these are being deleted and wait for it: {_names(leaving)}")
+    if FINALIZER_REGION in (body["metadata"].get("finalizers") or ()):
+        lines.append("its control plane is not torn down: what its continent holds of it stays")
     if told:
         lines.append(f"deleted before, their jobs are not stopped any more: {', '.join(told)}")
     return lines
+
+
+def unheld(body: Document) -> Document:
+    """Make the patch by which a Region is torn down no more, and waits for nothing of ours."""
+    metadata = body["metadata"]
+    kept = [each for each in metadata["finalizers"] if each != FINALIZER_REGION]
+    return {
+        "metadata": {"finalizers": kept, "resourceVersion": metadata["resourceVersion"]},
+        "spec": {"deletionPolicy": "Orphan"},
+    }
 
 
 def phase_of(body: Document) -> str:

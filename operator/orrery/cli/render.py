@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, TypeVar
 
 import click
@@ -20,6 +21,7 @@ from orrery.cli.globalmesh import global_mesh
 from orrery.cli.hub import install_option
 from orrery.cli.manifests import Manifest, read_manifests
 from orrery.cli.readable import readable
+from orrery.cli.renderfolder import write_bases
 from orrery.errors import InvalidSpec
 from orrery.ports import Document, Kind
 from orrery.render.region import Blueprint, render_region
@@ -30,6 +32,8 @@ _EXAMPLE: Final = """\b
 Example:
   $ orrery render -f regions/ --address fra=203.0.113.10 > fra.yaml
   $ kubectl --context eu diff -f fra.yaml
+  $ orrery render -f regions/ --address fra=203.0.113.10 --output-dir bases
+  $ kubectl --context eu diff -k bases/eu
 """
 _WAITS: Final = (
     "# Servers and front door of region {name} wait for the address of its load balancer:"
@@ -52,10 +56,19 @@ _WAITS: Final = (
     metavar="REGION=ADDRESS",
     help="IP address of a region's load balancer; may be given for several regions.",
 )
+@click.option(
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write files below this folder instead: Kustomize bases, by continent.",
+)
 @install_option
 @click.pass_context
 def render(
-    context: click.Context, filenames: tuple[str, ...], addresses: tuple[str, ...], install: str
+    context: click.Context,
+    filenames: tuple[str, ...],
+    addresses: tuple[str, ...],
+    output_dir: Path | None,
+    install: str,
 ) -> None:
     """Print the control planes of Managed regions as manifests, without a cluster.
 
@@ -68,7 +81,14 @@ def render(
     if not filenames:
         raise click.MissingParameter(ctx=context, param=context.command.params[0])
     try:
-        click.echo(rendered(read_manifests(*filenames), _addresses(addresses), install), nl=False)
+        blueprints = blueprints_of(read_manifests(*filenames), _addresses(addresses), install)
+        if output_dir is None:
+            click.echo("".join(map(_document, blueprints)), nl=False)
+            return
+        for path in write_bases(output_dir, _by_continent(blueprints)):
+            click.echo(f"wrote {path}")
+        for blueprint in blueprints:
+            click.echo(_waits(blueprint), nl=False)
     except InvalidSpec as error:
         raise click.ClickException(error.message) from error
 
@@ -80,6 +100,16 @@ def rendered(
     manifests: Sequence[Manifest], addresses: Mapping[str, str], install: str = "orrery"
 ) -> str:
     """Write the layers of every Managed region among *manifests* as YAML, in their order.
+
+    Raises `InvalidSpec` for what is wrong with them, or missing.
+    """
+    return "".join(map(_document, blueprints_of(manifests, addresses, install)))
+
+
+def blueprints_of(
+    manifests: Sequence[Manifest], addresses: Mapping[str, str], install: str
+) -> list[Blueprint]:
+    """Put together what every Managed region among *manifests* is built from, by name.
 
     Raises `InvalidSpec` for what is wrong with them, or missing.
     """
@@ -97,28 +127,42 @@ def rendered(
         if name not in known:
             message = f"--address: there is no Managed region {name!r}, known are "
             raise InvalidSpec("UnknownRegion", message + ", ".join(sorted(known)))
-    parts: list[str] = []
-    for region in sorted(regions, key=lambda region: region.metadata.name):
-        blueprint = Blueprint(
+    return [
+        Blueprint(
             install=install,
             region=region,
             class_=_class_of(region, classes),
             continent=_named(continents, Kind.CONTINENT, region.spec.continent, region),
             address=addresses.get(region.metadata.name, ""),
         )
-        parts += _documents(blueprint)
-    return "".join(parts)
-
-
-def _documents(blueprint: Blueprint) -> list[str]:
-    parts = [
-        f"---\n# region {blueprint.name}: {layer.name}\n" + readable(manifest)
-        for layer in render_region(blueprint)
-        for manifest in layer.manifests
+        for region in sorted(regions, key=lambda region: region.metadata.name)
     ]
-    if not blueprint.address:
-        parts.append(_WAITS.format(name=blueprint.name) + "\n")
-    return parts
+
+
+def _document(blueprint: Blueprint) -> str:
+    return "".join(_layers(blueprint).values()) + _waits(blueprint)
+
+
+def _layers(blueprint: Blueprint) -> dict[str, str]:
+    return {
+        layer.name: "".join(
+            f"---\n# region {blueprint.name}: {layer.name}\n" + readable(manifest)
+            for manifest in layer.manifests
+        )
+        for layer in render_region(blueprint)
+    }
+
+
+def _waits(blueprint: Blueprint) -> str:
+    return "" if blueprint.address else _WAITS.format(name=blueprint.name) + "\n"
+
+
+def _by_continent(blueprints: Sequence[Blueprint]) -> dict[str, dict[str, dict[str, str]]]:
+    texts: dict[str, dict[str, dict[str, str]]] = {}
+    for blueprint in blueprints:
+        regions = texts.setdefault(blueprint.continent.metadata.name, {})
+        regions[blueprint.name] = _layers(blueprint)
+    return texts
 
 
 def _class_of(region: Region, classes: Mapping[str, RegionClass]) -> RegionClass:

@@ -28,6 +28,7 @@ from orrery.cli.output import (
 )
 from orrery.errors import Refused
 from orrery.names import LEASE, OPERATOR_NAMESPACE
+from orrery.planning.region_status import USABLE
 from orrery.ports import Document, Kind, Lease
 
 __all__ = ["Planet", "look", "planet_text", "status"]
@@ -257,12 +258,12 @@ def _last_seen(region: RegionRow, since: datetime | None, now: datetime) -> str:
     seen = region.last_seen_time or _seen_by(since, region)
     if seen:
         return f"{age(seen, now)} ago"
-    return "now" if region.phase == "Open" else "-"
+    return "now" if region.phase in USABLE else "-"
 
 
 def _seen_by(since: datetime | None, region: RegionRow) -> str | None:
     """Say when a region that answered was last seen by an operator that does not look any more."""
-    return _iso(since) if since and region.phase == "Open" else None
+    return _iso(since) if since and region.phase in USABLE else None
 
 
 def _iso(moment: datetime) -> str:

@@ -1,10 +1,15 @@
 """Sum up what is known of a continent into its status. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from orrery.api.conditions import ConditionType, Reason
+from orrery.api.conditions import Condition, ConditionType, Reason
 from orrery.api.continent import ContinentStatus
 from orrery.planning import conditions
+
+_NAMED: Final = 10
+"""As many regions as a sentence bears."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,8 @@ class ContinentFacts:
     version: str = ""
     last_seen: str | None = None
     regions: int = 0
+    named_by: Sequence[str] = ()
+    """The regions that hold it, when it is being deleted; sorted."""
 
 
 def summarize_continent(
@@ -41,7 +48,30 @@ def summarize_continent(
     )
 
 
+def news_of(before: ContinentStatus, after: ContinentStatus) -> list[tuple[str, Condition]]:
+    """Return the conditions that people are told of by an event, each with the event's type."""
+    held = [c for c in after.conditions if c.reason == Reason.REGIONS_REMAIN]
+    told = any(c.reason == Reason.REGIONS_REMAIN for c in before.conditions)
+    news = [("Warning", condition) for condition in held if not told]
+    if before.conditions and before.conditions[0].status != after.conditions[0].status:
+        ready = after.conditions[0]
+        news.insert(0, ("Normal" if ready.status == "True" else "Warning", ready))
+    return news
+
+
 def _verdicts(facts: ContinentFacts) -> list[conditions.Verdict]:
+    verdicts = _of_cluster(facts)
+    if not facts.named_by:
+        return verdicts
+    names = ", ".join(facts.named_by[:_NAMED])
+    more = len(facts.named_by) - _NAMED
+    listed = f"{names} and {more} more" if more > 0 else names
+    message = f"it is being deleted, which waits for the regions that name it: {listed}"
+    held = conditions.abnormal(ConditionType.RECONCILING, Reason.REGIONS_REMAIN, message)
+    return [*(v for v in verdicts if v.type is not ConditionType.RECONCILING), held]
+
+
+def _of_cluster(facts: ContinentFacts) -> list[conditions.Verdict]:
     if facts.reason is None or facts.message is None:
         words = "the cluster answers" if facts.hosts else "it groups regions and hosts no cluster"
         return [conditions.ready("True", Reason.SUCCEEDED, words)]

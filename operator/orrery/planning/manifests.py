@@ -145,6 +145,22 @@ def deployment_ready(body: Document) -> Readiness:
     return Readiness(_seen(body, available), _replicas(body))
 
 
+def pods_serving(body: Document) -> Readiness:
+    """Return how many pods of a StatefulSet or Deployment serve, of whichever spec they are."""
+    status = _status(body)
+    ready = status.get("availableReplicas" if body["kind"] == "Deployment" else "readyReplicas")
+    return Readiness(ready or 0, _replicas(body))
+
+
+def is_rolled_out(body: Document) -> bool:
+    """Tell whether all pods of an object are ready and of its newest spec; it may have none."""
+    if body["kind"] not in {"StatefulSet", "Deployment"}:
+        return True
+    status, wanted = _status(body), _replicas(body)
+    counts = (status.get("readyReplicas"), status.get("updatedReplicas"), status.get("replicas"))
+    return all(_seen(body, count) == wanted for count in counts)
+
+
 def job_state(body: Document) -> JobState:
     """Tell how a Job stands; one that is about to fail or to complete is still running."""
     for condition in _status(body).get("conditions") or ():

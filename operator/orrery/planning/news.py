@@ -13,11 +13,14 @@ TOLD_ELSEWHERE = frozenset({Reason.UNHEALTHY, Reason.REVERTED, Reason.FOREIGN_JO
 """What a region's own event tells already, with more detail."""
 
 
+EventType = Literal["Normal", "Warning"]
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """One event: *type* is Normal or Warning."""
 
-    type: Literal["Normal", "Warning"]
+    type: EventType
     reason: str
     message: str
 

@@ -35,6 +35,17 @@ class UnknownContinent:
     suggestion: str | None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ClosedRegion:
+    """A region that the placement selects and that does not take the deployment yet."""
+
+    name: str
+    because: str
+    """As the end of a sentence that begins with the region."""
+    named: bool = True
+    """Whether the placement asks for it by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The regions selected, and what was asked for in vain; each sorted by name."""
@@ -42,6 +53,7 @@ class Choice:
     selected: tuple[str, ...]
     unknown: tuple[UnknownRegion, ...] = ()
     unknown_continents: tuple[UnknownContinent, ...] = ()
+    closed: tuple[ClosedRegion, ...] = ()
     known: tuple[str, ...] = field(default=(), compare=False)
     """All regions that could be named."""
     known_continents: tuple[str, ...] = field(default=(), compare=False)
@@ -86,7 +98,13 @@ def describe_unknown(choice: Choice) -> tuple[str, ...]:
             choice.unknown_continents,
             choice.known_continents,
         ),
+        *_closed(each for each in choice.closed if each.named or not choice.selected),
     )
+
+
+def _closed(closed: Iterable[ClosedRegion]) -> Iterator[str]:
+    for each in closed:
+        yield f'region "{each.name}" {each.because}; it comes there by itself when that changes'
 
 
 def describe_nothing(placement: Placement, regions: Iterable[RegionCandidate]) -> str:

@@ -25,7 +25,7 @@ _PRUNE: Final = ("list", "delete")
 
 def _verbs(resource: Resource) -> Sequence[str]:
     if resource.kind == "Pod":
-        return ()
+        return ("get",)
     return _APPLY + (_PRUNE if (resource.api_version, resource.kind) in PRUNED else ())
 
 
@@ -40,12 +40,19 @@ The questions for the version and for our own rights need none: every user may a
 """
 
 
-def render_rbac(install: str) -> Sequence[Manifest]:
+TEARDOWN_RIGHTS: Final = (Right("delete", "", "namespaces"),)
+"""What a teardown needs beside. Who may delete a namespace may delete each, so it is not asked for
+where no region has ``deletionPolicy: Teardown``; volumes and keys go with it, without a right."""
+
+
+def render_rbac(install: str, *, teardown: bool = False) -> Sequence[Manifest]:
     """Render an account in a continent's cluster that has just the `RIGHTS`, with its token.
 
-    The regions' namespaces do not exist yet, so the rights hold in all namespaces.
+    It has those of a *teardown* only when asked to. The regions' namespaces do not exist yet, so
+    the rights hold in all namespaces.
     """
     name, labels = f"{install}-hub", {LABEL_INSTALL: install, LABEL_MANAGED_BY: FIELD_MANAGER}
+    rights = sorted((*RIGHTS, *(TEARDOWN_RIGHTS if teardown else ())), key=_rank)
     inside = {"name": name, "namespace": OPERATOR_NAMESPACE, "labels": labels}
     outside = {"name": name, "labels": labels}
     return [
@@ -74,7 +81,7 @@ def render_rbac(install: str) -> Sequence[Manifest]:
             "apiVersion": f"{RBAC}/v1",
             "kind": "ClusterRole",
             "metadata": outside,
-            "rules": [_rule(rights) for rights in _by_resource(RIGHTS)],
+            "rules": [_rule(rights) for rights in _by_resource(rights)],
         },
         {
             "apiVersion": f"{RBAC}/v1",
@@ -84,6 +91,13 @@ def render_rbac(install: str) -> Sequence[Manifest]:
             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": OPERATOR_NAMESPACE}],
         },
     ]
+
+
+_ORDER: Final = tuple(dict.fromkeys((right.group, right.resource) for right in RIGHTS))
+
+
+def _rank(right: Right) -> int:
+    return _ORDER.index((right.group, right.resource))
 
 
 def _by_resource(rights: Sequence[Right]) -> list[list[Right]]:

@@ -127,7 +127,10 @@ def object_path(manifest: Document) -> str:
 def collection(api_version: str, kind: str, namespace: str = "") -> str:
     """Return the path of the objects of *kind*; right for all kinds with a regular plural."""
     root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-    plural = f"{kind.lower()}es" if kind.endswith("s") else f"{kind.lower()}s"
+    name = kind.lower()
+    plural = f"{name}es" if name.endswith("s") else f"{name}s"
+    if name.endswith("y"):
+        plural = f"{name[:-1]}ies" if name[-2] not in "aeiou" else plural
     return f"{root}/namespaces/{namespace}/{plural}" if namespace else f"{root}/{plural}"
 
 

@@ -15,8 +15,10 @@ from orrery.ports.continental import (
 )
 from orrery.ports.hub import Hub, HubEvent, Lease, LeaseStore, Secret
 from orrery.ports.nomad import (
+    AclToken,
     AgentFacts,
     Allocation,
+    AutopilotHealth,
     Credentials,
     EventBatch,
     Job,
@@ -29,6 +31,7 @@ from orrery.ports.nomad import (
     PlanResult,
     RegionEvent,
     RegionNomad,
+    ServerHealth,
     Submission,
     Variable,
 )
@@ -36,8 +39,10 @@ from orrery.ports.pki import Certificate, KeyPair, Pki, SigningKey, Usage
 from orrery.ports.values import Document, Key, Kind
 
 __all__ = [
+    "AclToken",
     "AgentFacts",
     "Allocation",
+    "AutopilotHealth",
     "Certificate",
     "Clock",
     "ClusterAccess",
@@ -67,6 +72,7 @@ __all__ = [
     "RegionNomad",
     "Right",
     "Secret",
+    "ServerHealth",
     "SigningKey",
     "Submission",
     "Usage",

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from orrery.errors import Refused
+from orrery.names import FIELD_MANAGER, LABEL_MANAGED_BY
 from orrery.ports.values import Document, Key, Kind
 
 T = TypeVar("T")
@@ -20,6 +22,9 @@ class Hub(Protocol):
     async def list(self, kind: Kind, take: Callable[[Document], T]) -> Sequence[T]:
         """Return what *take* makes of each object of *kind*, page by page: never all at once."""
 
+    async def list_namespaces(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the labels of every Namespace, by its name."""
+
     async def is_leaving(self, kind: Kind) -> bool:
         """Tell whether the definition of *kind* is being deleted, with all objects of it."""
 
@@ -27,7 +32,13 @@ class Hub(Protocol):
         """Read a Secret, None when it does not exist."""
 
     async def write_secret(self, secret: Secret) -> None:
-        """Create or replace a Secret of our own, by server-side apply."""
+        """Create or replace a Secret of our own, by server-side apply.
+
+        Raises `Refused` for one of that name that is not ours.
+        """
+
+    async def delete_secret(self, namespace: str, name: str) -> None:
+        """Delete a Secret of our own; one that is not ours is left, and it may be gone already."""
 
     async def write_status(self, key: Key, uid: str, status: Document) -> None:
         """Replace the status of the very object with *uid*. Raises `Conflict` when it is gone."""
@@ -51,6 +62,22 @@ class Secret:
     type: str
     annotations: Mapping[str, str]
     data: Mapping[str, bytes] = field(repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def is_own(labels: Mapping[str, str]) -> bool:
+    """Tell whether the Secret with *labels* is one that Orrery wrote."""
+    return labels.get(LABEL_MANAGED_BY) == FIELD_MANAGER
+
+
+def foreign_secret(namespace: str, name: str) -> Refused:
+    """Refuse to write over somebody else's Secret."""
+    return Refused(
+        "ForeignSecret",
+        f'Secret "{name}" in namespace "{namespace}" exists and is not Orrery\'s, which would write'
+        f" over it: rename or delete it, or label it {LABEL_MANAGED_BY}={FIELD_MANAGER} to hand it"
+        " over",
+    )
 
 
 @dataclass(frozen=True, slots=True)

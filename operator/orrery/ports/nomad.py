@@ -73,6 +73,9 @@ class Allocation:
     node: str
     message: str = ""
     """The last task event that went wrong, for people."""
+    node_id: str = ""
+    started: bool = False
+    """Whether a task of it has run, as far as its last ten events tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,47 @@ class AgentFacts:
 
     version: str
     region: str
+    acl_enabled: bool | None = None
+    """Whether its ACL system is on; None when it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHealth:
+    """One Nomad server, as the leader's autopilot sees it."""
+
+    name: str
+    """With Nomad's region at its end, for example ``fra-nomad-0.fra``."""
+    leader: bool
+    voter: bool
+    healthy: bool
+    stable_since: str
+    """When *healthy* last changed, by the clock of the leader, as in RFC 3339."""
+
+
+@dataclass(frozen=True, slots=True)
+class AclToken:
+    """A client token with a policy of its own, both of the same name."""
+
+    name: str
+    rules: str
+    """The policy, in Nomad's language."""
+    accessor: str
+    secret: str = field(repr=False)
+    """Both UUIDs, chosen before Nomad hears of them: nothing is lost when its answer is."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutopilotHealth:
+    """The Nomad servers, as the leader's autopilot sees them."""
+
+    healthy: bool
+    """Whether every server is."""
+    failure_tolerance: int
+    """Servers that may still be lost before the quorum is."""
+    servers: Sequence[ServerHealth]
+    """By name."""
+    time: float | None = field(default=None, compare=False)
+    """Wall-clock seconds, by the clock of the server that answered; None when it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +237,15 @@ class RegionNomad(Protocol):
     async def agent(self) -> AgentFacts:
         """Read version and name of the server that answers; `Refused` when it is not supported."""
 
+    async def autopilot(self) -> AutopilotHealth:
+        """Ask the leader how all servers are. The token needs ``operator:read``."""
+
+    async def admits_strangers(self) -> bool | None:
+        """Tell whether its API answers a caller without a client certificate.
+
+        None where nobody is asked for one: plain HTTP, or credentials without a certificate.
+        """
+
     async def list_jobs(self) -> JobList:
         """List the jobs of all namespaces that the token may see, with their Meta."""
 
@@ -218,6 +271,12 @@ class RegionNomad(Protocol):
 
     async def list_allocations(self, namespace: str, job_id: str) -> Sequence[Allocation]:
         """List the allocations of a job, of all its versions."""
+
+    async def read_log(self, allocation: str, task: str) -> str | None:
+        """Read what *task* printed, from its machine; None when that is not there any more.
+
+        Raises `Unreachable` when the machine cannot be asked. The token needs ``read-logs``.
+        """
 
     async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
         """List Nomad's deployments of a job, newest first."""
@@ -252,6 +311,12 @@ class RegionNomad(Protocol):
 
         The iterator raises `Unreachable` when the stream ends, breaks, or is silent for longer
         than three heartbeats.
+        """
+
+    async def put_token(self, token: AclToken) -> None:
+        """Have Nomad know *token* and its policy; needs a management token.
+
+        Doing it again changes nothing that matters, also after somebody has revoked it.
         """
 
     async def close(self) -> None:

@@ -30,6 +30,7 @@ _ALL: Final = (
     Resource("v1", "ConfigMap", "configmaps"),
     Resource("v1", "Service", "services"),
     Resource("v1", "ResourceQuota", "resourcequotas"),
+    Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
     Resource("v1", "Pod", "pods"),
     Resource("apps/v1", "StatefulSet", "statefulsets"),
     Resource("apps/v1", "Deployment", "deployments"),

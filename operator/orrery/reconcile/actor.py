@@ -16,6 +16,7 @@ from orrery.engine.lane import Lane
 from orrery.engine.queue import Priority
 from orrery.errors import OrreryError, Unreachable
 from orrery.ports import Clock, EventBatch, Key, RegionEvent, RegionNomad
+from orrery.reconcile.checkup import Checkup
 from orrery.reconcile.view import RegionView
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,14 @@ class RegionActor:
         """Wall-clock seconds of the last answer."""
         self.round_trip: float = 0.0
         """Seconds that the last leader probe took which got an answer."""
+        self.checkup = Checkup(
+            nomad,
+            answers=lambda: self.reachable is True,
+            changed=lambda: listener.machines_changed(name),
+            clock=clock,
+            random=random,
+        )
+        """What is asked for the region's checks alone."""
         self._listener = listener
         self._clock = clock
         self._pace = pace
@@ -126,6 +135,7 @@ class RegionActor:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_probing(), name=f"probe {self.name}")
             tasks.create_task(self._keep_watching(), name=f"watch {self.name}")
+            tasks.create_task(self.checkup.run(), name=f"checkup {self.name}")
 
     async def _keep_probing(self) -> None:
         while True:

@@ -180,6 +180,7 @@ class Controller:
         self._regions.take_stock()
         self._region_lane.start()
         self._deployment_lane.start()
+        self._continents.classes.start()
         for key in self._inventory.keys(Kind.CONTINENT):
             self._continents.consider(key, Priority.RESYNC)
         self._consider_all(Kind.REGION)
@@ -238,6 +239,8 @@ class Controller:
         member = self._fleet.member(region)
         if member is not None:
             self._telemetry.region(region, reachable=member.is_open)
+            if (expire := member.certificates_expire) is not None:
+                self._telemetry.certificates(region, expire=expire)
         self.machines_changed(region)
         keys = set(self._fleet.unsettled(region))
         if member is None or not member.is_open or region in self._heard:
@@ -309,6 +312,7 @@ class Controller:
                 self._continents.consider(key, priority)
                 self._consider_all(Kind.REGION)
             case Kind.REGION_CLASS:
+                self._continents.classes.consider(key, priority)
                 self._consider_all(Kind.REGION)
 
     def _consider_all(self, kind: Kind) -> None:

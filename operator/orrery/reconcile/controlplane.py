@@ -5,24 +5,25 @@ keeps it from going on; everything that is in place by then stays and is looked 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
 
 from orrery import names
 from orrery.api.conditions import Reason
-from orrery.api.region import NOMAD_HTTP_PORT, ControlPlaneStatus
+from orrery.api.region import NOMAD_HTTP_PORT
 from orrery.config import Config
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused, Unreachable
 from orrery.planning.manifests import (
     deployment_ready,
     job_state,
     load_balancer_address,
+    pods_serving,
     stateful_set_ready,
 )
+from orrery.planning.ownership import taken
 from orrery.ports import (
+    AutopilotHealth,
     Clock,
-    ContinentalCluster,
     Document,
     Hub,
     NomadFactory,
@@ -31,32 +32,24 @@ from orrery.ports import (
     Secret,
 )
 from orrery.ports.values import decoded
+from orrery.reconcile.controlplanescope import WAIT, ControlPlaneScope, layer_of
 from orrery.reconcile.credentials import decode
-from orrery.reconcile.manifests import AppliedMemory, enforce, prune_region
+from orrery.reconcile.manifests import enforce, prune_region
 from orrery.reconcile.meshplane import MeshPlane, retired_components
-from orrery.reconcile.regionsecrets import SecretsOutcome, ensure_secrets
-from orrery.render.region import Blueprint, Component, Layer, Manifest, render_region
+from orrery.reconcile.regionsecrets import ensure_secrets
+from orrery.reconcile.remarks import tell_refusals
+from orrery.reconcile.serverupdate import ServerUpdate
+from orrery.reconcile.snapshots import keep_snapshot_token, last_snapshot
+from orrery.render.region import Blueprint, Component, Manifest
 from orrery.render.region.blueprint import SecretName
-from orrery.render.region.layers import BOOTSTRAP, FOUNDATION, FRONT_DOOR, LOAD_BALANCER, SERVERS
-
-WAIT: Final = 3.0
-"""Seconds after which something that comes by itself is looked at again."""
-
-
-@dataclass(slots=True)
-class ControlPlaneScope:
-    """One pass over one control plane; comments say which phase sets a field."""
-
-    blueprint: Blueprint
-    cluster: ContinentalCluster
-    applied: AppliedMemory
-    told: ControlPlaneStatus
-    """What was known before the pass; grows as phases find out more."""
-    live: dict[ObjectRef, Document] = field(default_factory=dict)  # every phase that enforces
-    rendered: list[Manifest] = field(default_factory=list)  # every phase that enforces
-    repaired: list[str] = field(default_factory=list)  # every phase that enforces
-    secrets: SecretsOutcome | None = None  # keep_secrets
-    mesh_problem: OrreryError | None = None  # raise_mesh
+from orrery.render.region.layers import (
+    BOOTSTRAP,
+    FOUNDATION,
+    FRONT_DOOR,
+    LOAD_BALANCER,
+    SERVERS,
+    SNAPSHOTS,
+)
 
 
 class ControlPlaneBuilder:
@@ -79,7 +72,9 @@ class ControlPlaneBuilder:
 
     def _phases(self) -> Sequence[Callable[[ControlPlaneScope], Awaitable[None]]]:
         return (
+            self.claim,
             self.recognize,
+            self.remember_class,
             self.lay_foundation,
             self.await_address,
             self.keep_secrets,
@@ -88,9 +83,20 @@ class ControlPlaneBuilder:
             self.bootstrap,
             self.hand_over,
             self._mesh.raise_mesh,
+            self.take_snapshots,
             self.clear_away,
+            self.tell_refusals,
+            self.await_update,
             self._mesh.await_mesh,
         )
+
+    async def claim(self, scope: ControlPlaneScope) -> None:
+        """See that the namespace is this region's, or nobody's, before anything is written."""
+        blueprint, metadata = scope.blueprint, scope.blueprint.continent.metadata
+        namespace = await scope.cluster.read(ObjectRef("v1", "Namespace", "", blueprint.namespace))
+        take = metadata.annotations.get(names.ANNOTATION_TAKE_OVER)
+        if problem := taken(namespace, blueprint.labels(), metadata.name, take=take):
+            raise InvalidSpec(Reason.NAMESPACE_TAKEN, problem)
 
     async def recognize(self, scope: ControlPlaneScope) -> None:
         """See first that the cluster holds the region which was built, and renew what is due.
@@ -103,14 +109,27 @@ class ControlPlaneBuilder:
             scope.blueprint = replace(scope.blueprint, address=scope.told.address)
             await self.keep_secrets(scope)
 
+    async def remember_class(self, scope: ControlPlaneScope) -> None:
+        """Remember what the region is built from before anything is: a restart goes on with it."""
+        if scope.record is not None:
+            namespace = next(
+                m
+                for m in layer_of(scope.blueprint, FOUNDATION).manifests
+                if m["kind"] == "Namespace"
+            )
+            await enforce(scope.cluster, [namespace, scope.record], previous=scope.applied)
+            scope.rendered.append(scope.record)
+            revision = scope.record["data"]["revision"]
+            scope.told = scope.told.model_copy(update={"class_revision": revision})
+
     async def lay_foundation(self, scope: ControlPlaneScope) -> None:
         """Make the namespace, what guards it, and the load balancer."""
-        await self._enforce(scope, FOUNDATION)
-        await self._enforce(scope, LOAD_BALANCER)
+        await scope.enforce(FOUNDATION)
+        await scope.enforce(LOAD_BALANCER)
 
     async def await_address(self, scope: ControlPlaneScope) -> None:
         """Hold until the load balancer has an address: the servers advertise it."""
-        service = _live(scope, "v1", "Service", Component.FRONT_DOOR)
+        service = scope.live_of("v1", "Service", Component.FRONT_DOOR)
         address = load_balancer_address(service)
         if address.problem:
             raise InvalidSpec(Reason.ADDRESS_UNUSABLE, address.problem)
@@ -138,12 +157,14 @@ class ControlPlaneBuilder:
             authority=scope.told.authority,
             settled=servers is None or _is_rolled_out(servers),
             mounted=None if servers is None else _mounted(servers),
+            in_use=servers is not None or scope.told.bootstrapped,
         )
         scope.secrets = secrets
         scope.blueprint = replace(
             scope.blueprint,
             certificates=secrets.nomad_tls_digest,
             mesh_certificates=secrets.mesh_tls_digest,
+            certificates_expire=_moment(secrets.nomad_tls_expires),
         )
         scope.told = scope.told.model_copy(
             update={"authority": secrets.authority, "expires": _moment(secrets.expires)}
@@ -161,17 +182,37 @@ class ControlPlaneBuilder:
                 f"{servers['spec']['replicas']}: fewer would lose the quorum, and are not made"
             )
             raise InvalidSpec(Reason.INVALID_SPEC, message)
-        await self._enforce(scope, SERVERS)
-        state = stateful_set_ready(_live(scope, "apps/v1", "StatefulSet", Component.NOMAD))
+        # Before Nomad's ACL system is set up nothing runs in the region that needs the quorum.
+        if servers is not None and scope.told.bootstrapped:
+            update = ServerUpdate(
+                scope.blueprint,
+                scope.cluster,
+                scope.applied,
+                self._clock,
+                lambda: self._autopilot(scope),
+            )
+            scope.pace = await update.pace(_stateful_set(scope.blueprint), servers)
+        await scope.enforce(SERVERS)
+        body = scope.live_of("apps/v1", "StatefulSet", Component.NOMAD)
+        state = stateful_set_ready(body)
         needed = state.wanted // 2 + 1
         if state.ready < needed:
+            before = ((servers or {}).get("status") or {}).get("readyReplicas") or 0
+            if scope.pace.sentence and before >= needed:
+                # A step of the update is a newer spec, which the controller sees in a moment.
+                raise NotYet(Reason.UPDATING_SERVERS, scope.pace.sentence, retry_after=WAIT)
+            if pods_serving(body).ready >= needed:
+                raise _rolling("Nomad's servers")
             message = f"{state.ready} of {state.wanted} Nomad servers are ready, {needed} needed"
             raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
 
     async def open_front_door(self, scope: ControlPlaneScope) -> None:
         """Hold until the front door lets somebody in."""
-        await self._enforce(scope, FRONT_DOOR)
-        state = deployment_ready(_live(scope, "apps/v1", "Deployment", Component.FRONT_DOOR))
+        await scope.enforce(FRONT_DOOR)
+        body = scope.live_of("apps/v1", "Deployment", Component.FRONT_DOOR)
+        state = deployment_ready(body)
+        if not state.ready and pods_serving(body).ready:
+            raise _rolling("the front door")
         if not state.ready:
             message = f"none of {state.wanted} front doors is ready"
             raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
@@ -186,7 +227,7 @@ class ControlPlaneBuilder:
         if await self._token_works(scope):  # From before, when only the hub has forgotten it.
             scope.told = scope.told.model_copy(update={"bootstrapped": True})
             return
-        await self._enforce(scope, BOOTSTRAP)
+        await scope.enforce(BOOTSTRAP)
         (job,) = [body for ref, body in scope.live.items() if ref.kind == "Job"]
         state = job_state(job)
         if state == "Running":
@@ -221,13 +262,41 @@ class ControlPlaneBuilder:
     async def clear_away(self, scope: ControlPlaneScope) -> None:
         """Delete what an earlier class or release rendered and this one does not."""
         wanted = {ObjectRef.of(manifest) for manifest in scope.rendered}
-        await prune_region(
+        pruning = await prune_region(
             scope.cluster,
             scope.blueprint.namespace,
             names.region_labels(self._config.install, scope.blueprint.name),
             wanted,
             retired=retired_components(scope.blueprint),
         )
+        scope.held = pruning.held
+
+    async def tell_refusals(self, scope: ControlPlaneScope) -> None:
+        """Say in the end what could not be applied: nothing else had to wait for it."""
+        if scope.refusals:
+            raise tell_refusals(scope.refusals, scope.blueprint)
+
+    async def take_snapshots(self, scope: ControlPlaneScope) -> None:
+        """Have snapshots taken on schedule, where the class wants them."""
+        if scope.blueprint.class_.spec.nomad.snapshots is None:
+            scope.told = scope.told.model_copy(update={"last_snapshot": None})
+            return
+        nomad = self._nomad.connect(decode(await self._credentials(scope)))
+        try:
+            await keep_snapshot_token(scope.blueprint, scope.cluster, self._pki, nomad)
+        finally:
+            await nomad.close()
+        await scope.enforce(SNAPSHOTS)
+        last = last_snapshot(scope.live_of("batch/v1", "CronJob", Component.SNAPSHOT))
+        scope.told = scope.told.model_copy(update={"last_snapshot": last})
+
+    async def await_update(self, scope: ControlPlaneScope) -> None:
+        """Hold until all servers are of the newest template; the layers above do not wait for it.
+
+        A server may have to wait for autopilot, which is asked through the front door.
+        """
+        if scope.pace.sentence:
+            raise NotYet(Reason.UPDATING_SERVERS, scope.pace.sentence, retry_after=WAIT)
 
     async def _servers(self, scope: ControlPlaneScope) -> Document | None:
         blueprint = scope.blueprint
@@ -245,6 +314,13 @@ class ControlPlaneBuilder:
         finally:
             await nomad.close()
         return True
+
+    async def _autopilot(self, scope: ControlPlaneScope) -> AutopilotHealth:
+        nomad = self._nomad.connect(decode(await self._credentials(scope)))
+        try:
+            return await nomad.autopilot()
+        finally:
+            await nomad.close()
 
     async def _credentials(self, scope: ControlPlaneScope) -> Secret:
         assert scope.secrets is not None, "keep_secrets comes first"
@@ -269,13 +345,6 @@ class ControlPlaneBuilder:
             },
         )
 
-    async def _enforce(self, scope: ControlPlaneScope, name: str) -> None:
-        layer = _layer(scope.blueprint, name)
-        scope.rendered += layer.manifests
-        outcome = await enforce(scope.cluster, layer.manifests, previous=scope.applied)
-        scope.live.update(outcome.live)
-        scope.repaired += outcome.repaired
-
 
 async def read_secret(hub: Hub, namespace: str, name: str) -> Secret | None:
     """Read a Secret of the hub, whose failures must not be taken for the continent's."""
@@ -285,18 +354,18 @@ async def read_secret(hub: Hub, namespace: str, name: str) -> Secret | None:
         raise _hub_failed(error) from error
 
 
+def _rolling(what: str) -> NotYet:
+    """Wait for pods of the newest spec while those of the one before serve."""
+    return NotYet(Reason.PROGRESSING, f"{what} take over a new configuration", retry_after=WAIT)
+
+
 def _hub_failed(error: OrreryError) -> NotYet:
     return NotYet(Reason.HUB_REFUSED, error.message, retry_after=WAIT)
 
 
-def _layer(blueprint: Blueprint, name: str) -> Layer:
-    return next(layer for layer in render_region(blueprint) if layer.name == name)
-
-
-def _live(scope: ControlPlaneScope, api_version: str, kind: str, component: Component) -> Document:
-    blueprint = scope.blueprint
-    name = blueprint.object_name(component)
-    return scope.live[ObjectRef(api_version, kind, blueprint.namespace, name)]
+def _stateful_set(blueprint: Blueprint) -> Manifest:
+    manifests = layer_of(blueprint, SERVERS).manifests
+    return next(manifest for manifest in manifests if manifest["kind"] == "StatefulSet")
 
 
 def _is_rolled_out(stateful_set: Document) -> bool:

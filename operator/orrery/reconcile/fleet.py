@@ -2,15 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
 
 from orrery import names
 from orrery.api.conditions import Reason
 from orrery.api.region import TOMBSTONES_MAX, ControlPlaneStatus, Region, Tombstone
 from orrery.api.regionclass import DOCKER, Driver, RegionClass
+from orrery.api.regionopening import CheckStatus, OpeningStatus
 from orrery.engine.queue import Priority
 from orrery.errors import OrreryError
 from orrery.planning.budget import WINDOW, is_allowed, may_stop
+from orrery.planning.opening import ANYBODY, Admission
 from orrery.planning.placement import RegionCandidate
+from orrery.planning.probes import MachineProbe
+from orrery.planning.probing import ProbeOrder
 from orrery.planning.protocol import Seen
 from orrery.planning.rollup import RegionalState
 from orrery.ports import Clock, Key
@@ -31,6 +37,18 @@ class Member:
     """How far the control plane of a Managed region is."""
     build_problem: OrreryError | None = None
     """What keeps it from being complete, or as it should be."""
+    teardown: Literal["", "asked", "done"] = ""
+    """Whether its continent's lane is to tear the control plane down, or has done so."""
+    is_unused: bool = False
+    """Whether its control plane is known never to have been of use, before it was complete."""
+    checks: Sequence[CheckStatus] = ()
+    tally: str = ""
+    """Checks that pass, of those that are made."""
+    opening: OpeningStatus | None = None
+    """How far its opening is; None when it needs none."""
+    waits_for: str = ""
+    """What the next step of the opening waits for."""
+    admission: Admission = ANYBODY
     assignments: dict[Key, Assignment] = field(default_factory=dict)
     secrets: dict[Key, int] = field(default_factory=dict)
     """Fingerprint, of this process only, of the secrets last written for a job."""
@@ -46,6 +64,12 @@ class Member:
     """Jobs that are not stopped because they are too many."""
     orphans: frozenset[Key] = frozenset()
     """Jobs of ours without a GlobalDeployment, as the Region's status last said."""
+    probe: ProbeOrder | None = None
+    """What its machines are to be probed with."""
+    probes: Sequence[MachineProbe] | None = None
+    """What that has come to, by data center and machine; None: it is not done, or has not begun."""
+    probed_at: float | None = None
+    """When the last run began that has ended, in wall-clock seconds."""
 
     def alike(self, other: "Member") -> bool:
         """Tell whether a deployment is rendered for *other* as it is for this region."""
@@ -75,6 +99,17 @@ class Member:
         else:
             self.held_stops.add(key)
         return allowed
+
+    @property
+    def certificates_expire(self) -> float | None:
+        """Wall-clock time at which the first certificate of a Managed region expires."""
+        expires = self.control_plane.expires if self.control_plane else None
+        return None if expires is None else datetime.fromisoformat(expires).timestamp()
+
+    @property
+    def was_usable(self) -> bool:
+        """Whether its control plane was complete once, so that jobs may run there."""
+        return self.control_plane is not None and self.control_plane.bootstrapped
 
     @property
     def is_open(self) -> bool:
@@ -137,6 +172,27 @@ class Fleet:
         if member.drivers != drivers:
             self._changed()
         member.drivers = drivers
+
+    def admit(self, member: Member, admission: Admission) -> None:
+        """Take over who may come to the region for the first time."""
+        if member.admission != admission:
+            self._changed()
+        member.admission = admission
+
+    def closed_to(self, key: Key) -> dict[str, str]:
+        """Say which regions do not take *key*, and why not; where it is already, it stays."""
+        return {
+            name: member.admission.because
+            for name, member in self._members.items()
+            if not member.admission.admits(key.namespace) and not self._is_there(name, member, key)
+        }
+
+    def _is_there(self, region: str, member: Member, key: Key) -> bool:
+        """Tell whether the job of *key* is in *region*, or may be."""
+        state, seen = self.state(region, key), self.seen(region, key)
+        tried = member.actor is not None and key in member.actor.view.tried
+        told = state is not None and (state.index > 0 or bool(state.digest))
+        return tried or told or (seen is not None and seen.ours and not seen.stop)
 
     def drop(self, name: str) -> Member | None:
         """Forget a region whose object is gone. Its jobs are left as they are."""

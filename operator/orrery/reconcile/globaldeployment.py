@@ -17,6 +17,7 @@ from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
 from orrery.errors import Conflict, InvalidSpec, NotYet, Refused
 from orrery.planning import conditions, rollup
+from orrery.planning.admission import admit
 from orrery.planning.news import news
 from orrery.planning.placement import choose, describe_nothing, describe_unknown
 from orrery.planning.rollup import Findings, RegionalState
@@ -141,11 +142,16 @@ class DeploymentReconciler:
         assert scope.deployment is not None
         scope.fleet_revision = self._fleet.revision
         placement, candidates = scope.deployment.spec.placement, self._fleet.candidates()
-        scope.choice = choose(placement, candidates)
+        closed = self._fleet.closed_to(scope.key)
+        scope.choice = admit(choose(placement, candidates), closed, named=bool(placement.regions))
+        for each in scope.choice.closed:
+            scope.states.pop(each.name, None)
+            self._fleet.withdraw(each.name, scope.key)
         self._dispatch.sort_out(scope)
         if not scope.choice.selected:
             unknown = describe_unknown(scope.choice) or (describe_nothing(placement, candidates),)
-            reason = Reason.REGION_NOT_AVAILABLE if scope.choice.unknown else Reason.NO_REGION
+            named = scope.choice.unknown or scope.choice.closed
+            reason = Reason.REGION_NOT_AVAILABLE if named else Reason.NO_REGION
             raise NotYet(reason, "; ".join(unknown), retry_after=60)
 
     async def derive(self, scope: Scope) -> None:
@@ -231,6 +237,8 @@ class DeploymentReconciler:
     async def unassign(self, scope: Scope) -> None:
         """Have the job removed from every region that should not run it."""
         selected = set(scope.choice.selected) if scope.choice else set()
+        if scope.choice:  # What has come to light in a closed region since then is carried on.
+            selected.update(each.name for each in scope.choice.closed)
         here = set(self._fleet.regions_running(scope.key)) | set(scope.states)
         leaving = sorted(here - selected)
         paused = scope.deployment is not None and scope.deployment.spec.paused

@@ -180,14 +180,13 @@ def _is_settled(body: Mapping[str, Any]) -> bool:
 
 def _signature(body: Mapping[str, Any]) -> Signature:
     metadata = body["metadata"]
-    annotations = metadata.get("annotations") or {}
+    annotations = (metadata.get("annotations") or {}).items()
     return (
         metadata.get("uid"),
         metadata.get("generation"),
         metadata.get("deletionTimestamp"),
         names.FINALIZER in (metadata.get("finalizers") or ()),
-        annotations.get(names.ANNOTATION_RECONCILE_AT),
-        annotations.get(names.ANNOTATION_ALLOW_STOPS),
+        tuple(sorted((name, value) for name, value in annotations if name.startswith(GROUP))),
         tuple(sorted((metadata.get("labels") or {}).items())),
     )
 

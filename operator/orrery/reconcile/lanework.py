@@ -11,10 +11,11 @@ from orrery.engine.result import Again, Done, Result, Retry
 from orrery.errors import Conflict, NotYet, OrreryError, OutcomeUnknown, Refused
 from orrery.planning.protocol import Owner
 from orrery.planning.rollup import RegionalState, describe
-from orrery.ports import Clock, Key
+from orrery.ports import Clock, Key, Kind
 from orrery.reconcile.assignment import Assignment
 from orrery.reconcile.fleet import Fleet, Member
 from orrery.reconcile.loop import guarded
+from orrery.reconcile.probes import Probes
 from orrery.reconcile.regional import Pass, converge
 from orrery.reconcile.report import BUG
 from orrery.telemetry import Telemetry
@@ -60,12 +61,15 @@ class LaneWork:
         self._emit = emit
         self._tell_region = tell_region
         self._is_current = is_current
+        self._probes = Probes(clock, telemetry=telemetry, install=install, told=tell_region)
 
     async def __call__(self, region: str, key: Key) -> Result:
         """Work on *key* in *region*."""
         member = self._fleet.member(region)
         if member is None or member.actor is None:
             return Done()
+        if key.kind is Kind.REGION:
+            return await self._probes(region, member)
         if not self._concerns(member, region, key):
             if not self._fleet.knows(key) and member.actor.view.seen(key) is not None:
                 member.actor.view.moved.add(key)

@@ -66,9 +66,15 @@ class Enforced:
 
 
 async def enforce(
-    cluster: ContinentalCluster, manifests: Sequence[Document], *, previous: AppliedMemory
+    cluster: ContinentalCluster,
+    manifests: Sequence[Document],
+    *,
+    previous: AppliedMemory,
+    adjust: Callable[[Document, Document], Document] = lambda manifest, _: manifest,
 ) -> Enforced:
     """Apply, in order, those of *manifests* that are missing or not as they say.
+
+    Those of objects that exist are *adjust*ed to them before.
 
     One that is refused does not keep the others from being applied. Raises `Refused` for the first
     of them, or for an object that belongs to somebody else; `NotYet` for one that is being deleted.
@@ -79,7 +85,8 @@ async def enforce(
     failures: list[Refused | NotYet] = []
     for ref, manifest, live in zip(refs, manifests, read, strict=True):
         try:
-            this.found.live[ref] = await this.enforce(ref, manifest, live)
+            wanted = manifest if live is None else adjust(manifest, live)
+            this.found.live[ref] = await this.enforce(ref, wanted, live)
         except (Refused, NotYet) as failure:
             failures.append(failure)
             if ref.kind == "Namespace":
@@ -101,10 +108,7 @@ async def prune_region(
 
     What is of *retired* components goes however much it is.
     """
-    listed = await _together(
-        [_listing(cluster, version, kind, namespace, labels) for version, kind in PRUNED]
-    )
-    pruning = prune([body for bodies in listed for body in bodies], wanted, retired=retired)
+    pruning = prune(await list_region(cluster, namespace, labels), wanted, retired=retired)
     for ref, uid in pruning.going.items():
         await cluster.delete(ref, uid)
     if pruning.held:
@@ -114,6 +118,16 @@ async def prune_region(
             extra={"region": labels.get(LABEL_REGION, namespace), "reason": "PruningHeld"},
         )
     return pruning
+
+
+async def list_region(
+    cluster: ContinentalCluster, namespace: str, labels: Mapping[str, str]
+) -> Sequence[Document]:
+    """List what carries *labels* in *namespace*, of the kinds that Orrery may list."""
+    listed = await _together(
+        [_listing(cluster, version, kind, namespace, labels) for version, kind in PRUNED]
+    )
+    return [body for bodies in listed for body in bodies]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,8 @@ What keeps the mesh from working is noted and told when the pass is over, so tha
 mesh is down is used and says that it is degraded.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from orrery.api.base import nanoseconds
 from orrery.api.conditions import Reason
@@ -18,18 +15,12 @@ from orrery.planning.certificates import HeldLeaf, Leaf, cause_to_issue
 from orrery.planning.manifests import deployment_ready, stateful_set_ready
 from orrery.ports import Certificate, Clock, Document, Hub, KeyPair, ObjectRef, Pki, Secret, Usage
 from orrery.ports.values import decoded
-from orrery.reconcile.manifests import enforce
+from orrery.reconcile.controlplanescope import WAIT, ControlPlaneScope
 from orrery.reconcile.secretfacts import decode, encode, pair_in, texts_of
-from orrery.render.region import Blueprint, Component, Manifest, render_region
+from orrery.render.region import Blueprint, Component, render_region
 from orrery.render.region.blueprint import SecretName
 from orrery.render.region.kuma import DATABASE_KEYS
 from orrery.render.region.layers import MESH, MESH_STORE
-
-if TYPE_CHECKING:
-    from orrery.reconcile.controlplane import ControlPlaneScope
-
-WAIT: Final = 3.0
-"""Seconds after which pods that start are looked at again."""
 
 PATIENCE: Final = 30.0
 """The same of what somebody has to do."""
@@ -53,10 +44,10 @@ class MeshPlane:
         if not scope.blueprint.class_.spec.mesh.is_kuma:
             return
         try:
-            await self._enforce(scope, layers[MESH_STORE])
+            await scope.enforce_all(layers[MESH_STORE])
             await self._prepare(scope)
             if scope.mesh_problem is None or await self._runs(scope):
-                await self._enforce(scope, layers[MESH])
+                await scope.enforce_all(layers[MESH])
         except (InvalidSpec, NotYet, Refused) as problem:
             scope.mesh_problem = problem
 
@@ -66,7 +57,7 @@ class MeshPlane:
             raise scope.mesh_problem
         if not scope.blueprint.class_.spec.mesh.is_kuma:
             return
-        deployment = _live(scope, "Deployment", Component.KUMA)
+        deployment = scope.live_of("apps/v1", "Deployment", Component.KUMA)
         state = deployment_ready(deployment)
         if not state.ready:
             message = f"none of {state.wanted} kuma-cps is ready"
@@ -87,16 +78,11 @@ class MeshPlane:
         ref = ObjectRef("apps/v1", "Deployment", blueprint.namespace, name)
         return await scope.cluster.read(ref) is not None
 
-    async def _enforce(self, scope: ControlPlaneScope, manifests: Sequence[Manifest]) -> None:
-        outcome = await enforce(scope.cluster, manifests, previous=scope.applied)
-        scope.live.update(outcome.live)
-        scope.repaired += outcome.repaired
-
     async def _await_store(self, scope: ControlPlaneScope) -> None:
         """Hold until there is a database: without one, kuma-cp would start and end in turns."""
         store = scope.blueprint.class_.spec.mesh.store
         if store.mode == "Managed":
-            postgres = _live(scope, "StatefulSet", Component.POSTGRES)
+            postgres = scope.live_of("apps/v1", "StatefulSet", Component.POSTGRES)
             if not stateful_set_ready(postgres).ready:
                 message = "the PostgreSQL of the mesh is not ready"
                 raise NotYet(Reason.MESH_NOT_READY, message, retry_after=WAIT)
@@ -210,12 +196,6 @@ def retired_components(blueprint: Blueprint) -> frozenset[str]:
 
 async def _read(scope: ControlPlaneScope, name: str) -> Document | None:
     return await scope.cluster.read(ObjectRef("v1", "Secret", scope.blueprint.namespace, name))
-
-
-def _live(scope: ControlPlaneScope, kind: str, component: Component) -> Document:
-    blueprint = scope.blueprint
-    name = blueprint.object_name(component)
-    return scope.live[ObjectRef("apps/v1", kind, blueprint.namespace, name)]
 
 
 def _texts(secret: Secret) -> dict[str, str]:

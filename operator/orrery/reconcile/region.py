@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from orrery.api.base import Metadata
@@ -12,16 +11,21 @@ from orrery.api.regionclass import Driver
 from orrery.api.validation import ValidationFailure, validate_region, validate_region_class
 from orrery.engine.queue import Priority
 from orrery.engine.result import Again, Done, Result
-from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused
+from orrery.errors import InvalidSpec, NotYet, Refused
 from orrery.planning.protocol import Owner
-from orrery.planning.region_status import RegionFacts, summarize_region
+from orrery.planning.region_news import news_of_region
+from orrery.planning.region_status import summarize_region
 from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind
 from orrery.reconcile.actor import RegionActor
 from orrery.reconcile.assignment import Assignment
 from orrery.reconcile.credentials import credentials
 from orrery.reconcile.fleet import Fleet, Member, drivers_of
 from orrery.reconcile.inventory import Inventory
+from orrery.reconcile.openings import Openings
+from orrery.reconcile.probes import order_probes
+from orrery.reconcile.regionscope import RegionScope, facts_of
 from orrery.reconcile.report import BUG, StatusWriter, timestamp
+from orrery.reconcile.teardown import RETRY, Teardown
 from orrery.telemetry import Telemetry
 
 RECHECK = 300.0
@@ -33,17 +37,6 @@ class ActorFactory(Protocol):
 
     def __call__(self, name: str, credentials: Credentials) -> RegionActor:
         """Make an actor that is not started yet; raises `InvalidSpec` for unusable credentials."""
-
-
-@dataclass(slots=True)
-class RegionScope:
-    """One pass over one Region; comments say which phase sets a field."""
-
-    key: Key
-    metadata: Metadata
-    body: Mapping[str, object]
-    member: Member | None = None  # accept
-    error: OrreryError | None = None  # whichever phase ended the pass
 
 
 class RegionReconciler:
@@ -77,6 +70,14 @@ class RegionReconciler:
         self._clock = clock
         self._telemetry = telemetry
         self._namespace = namespace
+        self._teardown = Teardown(
+            hub=hub,
+            inventory=inventory,
+            install=install,
+            namespace=namespace,
+            consider_control_plane=consider_control_plane,
+        )
+        self._openings = Openings(hub=hub, fleet=fleet, inventory=inventory, clock=clock)
         self._credentials: dict[str, Credentials] = {}
         self._marks: dict[str, object] = {}
         self._built: dict[str, object] = {}
@@ -98,29 +99,38 @@ class RegionReconciler:
             await self._leave(key)
             return Done()
         scope = RegionScope(key, Metadata.model_validate(body["metadata"]), body)
+        scope.told_phase = self._writer.last(key, scope.metadata.uid, body).get("phase")
         try:
             for phase in self._phases():
-                await phase(scope)
+                if not scope.released:
+                    await phase(scope)
         except (InvalidSpec, NotYet) as error:
             scope.error = error
         except Refused as error:
             scope.error = NotYet(Reason.HUB_REFUSED, error.message, retry_after=60)
+        if scope.released:
+            return Done()
+        due = await self._open(scope)
         self._tell_fleet(scope)
         wait = await self.report(scope)
         if wait is None:
-            wait = scope.error.retry_after if isinstance(scope.error, NotYet) else RECHECK
-        return Again(wait)
+            rest = RETRY if scope.leaving else RECHECK
+            wait = scope.error.retry_after if isinstance(scope.error, NotYet) else rest
+        return Again(wait if due is None else min(wait, due))
 
     def _phases(self) -> Sequence[Callable[[RegionScope], Awaitable[None]]]:
         """List what one pass does, in order."""
         return (
             self.accept,
+            self._teardown.part,
             self.find_continent,
             self.find_class,
             self.find_control_plane,
             self.connect,
             self.settle_tombstones,
             self.release_stops,
+            self.order_probes,
+            self.await_jobs,
         )
 
     async def report_bug(self, key: Key) -> None:
@@ -142,19 +152,19 @@ class RegionReconciler:
 
     async def find_continent(self, scope: RegionScope) -> None:
         """Hold until the continent exists."""
-        name = _member(scope).region.spec.continent
+        name = scope.counted.region.spec.continent
         if Key(Kind.CONTINENT, "", name) not in self._inventory:
             message = f'spec.continent: there is no Continent "{name}"'
             raise NotYet(Reason.CONTINENT_NOT_FOUND, message, retry_after=30)
 
     async def find_class(self, scope: RegionScope) -> None:
         """Take the drivers from the class; one that vanishes leaves the last known ones."""
-        member = _member(scope)
+        member = scope.counted
         self._fleet.equip(member, self._drivers(member))
 
     async def find_control_plane(self, scope: RegionScope) -> None:
         """Have a Managed region's control plane looked at; hold until it was complete once."""
-        member = _member(scope)
+        member = scope.counted
         if not member.region.spec.is_managed:
             return
         if self._built.get(scope.key.name) != (mark := self._build_mark(member)):
@@ -175,13 +185,18 @@ class RegionReconciler:
 
     async def connect(self, scope: RegionScope) -> None:
         """Start an actor with the credentials of the Secret; other credentials, another actor."""
-        member = _member(scope)
+        member = scope.counted
         name = member.region.credentials_secret
         secret = await self._hub.read_secret(self._namespace, name)
         region = member.region.model_copy(
             update={"status": RegionStatus(control_plane=member.control_plane)}
         )
-        found = credentials(region, secret, namespace=self._namespace)
+        try:
+            found = credentials(region, secret, namespace=self._namespace)
+        except (InvalidSpec, NotYet):
+            if member.build_problem is None:
+                raise
+            raise NotYet(member.build_problem.reason, member.build_problem.message) from None
         if member.actor is not None and self._credentials.get(scope.key.name) == found:
             return
         actor = self._make_actor(scope.key.name, found)
@@ -195,7 +210,7 @@ class RegionReconciler:
 
     async def settle_tombstones(self, scope: RegionScope) -> None:
         """Have the jobs stopped that were left while the region did not answer."""
-        member = _member(scope)
+        member = scope.counted
         if not member.is_open or member.region.spec.paused:
             return
         left: dict[Key, list[Tombstone]] = {}
@@ -213,16 +228,37 @@ class RegionReconciler:
 
     async def release_stops(self, scope: RegionScope) -> None:
         """Go on with the stops that were too many and are allowed now."""
-        member = _member(scope)
+        member = scope.counted
         if member.actor is not None and member.allows_stops(self._clock):
             for key in member.held_stops:
                 member.actor.lane.add(key, priority=Priority.NEWS)
+
+    async def await_jobs(self, scope: RegionScope) -> None:
+        """Hold a teardown until no job runs in the region."""
+        name = scope.key.name
+        await self._teardown.await_jobs(
+            scope, lambda: self._make_actor(name, self._credentials[name])
+        )
+
+    async def order_probes(self, scope: RegionScope) -> None:
+        """Have the machines probed as the class says."""
+        member = scope.counted
+        class_ = self._inventory.get(Key(Kind.REGION_CLASS, "", member.region.spec.class_))
+        order_probes(member, class_ or {}, install=self._install)
+
+    async def _open(self, scope: RegionScope) -> float | None:
+        """Check the region and go on with its opening; return the seconds until that is due."""
+        if scope.member is None:
+            return None
+        status = self._writer.last(scope.key, scope.metadata.uid, scope.body)
+        told = RegionStatus.model_validate(status)
+        return await self._openings.look(scope.member, scope.error, told)
 
     async def report(self, scope: RegionScope) -> float | None:
         """Sum up and write the status, if it changed; return the seconds to wait otherwise."""
         body = self._writer.last(scope.key, scope.metadata.uid, scope.body)
         before = RegionStatus.model_validate(body)
-        facts = self._facts(scope)
+        facts = facts_of(scope, self._inventory, self._clock)
         unwritten = (
             scope.member is not None and scope.member.tombstones.keys() - scope.member.buried
         )
@@ -232,10 +268,15 @@ class RegionReconciler:
         after = summarize_region(facts, before=before, now=timestamp(self._clock))
         if after == before:
             return None
-        wait = await self._writer.write(scope.key, scope.metadata.uid, after)
+        at_once = after.phase == "TearingDown" != before.phase  # Before anything is deleted.
+        wait = await self._writer.write(scope.key, scope.metadata.uid, after, at_once=at_once)
         if wait is None:
             self._remember(scope, after)
-            await self._tell_people(scope, before, after)
+            for told in news_of_region(before, after):
+                event = HubEvent(
+                    scope.key, scope.metadata.uid, told.type, told.reason, told.message
+                )
+                await self._hub.emit_event(event)
         return wait
 
     def _remember(self, scope: RegionScope, status: RegionStatus) -> None:
@@ -248,20 +289,6 @@ class RegionReconciler:
                 self._deployment_changed(Key(Kind.GLOBAL_DEPLOYMENT, t.namespace, t.name))
         scope.member.buried = written
 
-    async def _tell_people(
-        self, scope: RegionScope, before: RegionStatus, after: RegionStatus
-    ) -> None:
-        """Record an event when the region's phase changed, and why."""
-        if after.phase in {None, before.phase}:
-            return
-        condition = after.conditions[0]
-        kind = "Normal" if after.phase == "Open" else "Warning"
-        text = f"the region is {str(after.phase).lower()}: {condition.message}"
-        if after.phase not in {"Pending", "Provisioning"}:
-            await self._hub.emit_event(
-                HubEvent(scope.key, scope.metadata.uid, kind, condition.reason, text)
-            )
-
     def _count_in(self, region: Region, body: Mapping[str, Any]) -> Member:
         """Put a region into the fleet; what it must remember is in its status."""
         is_new = self._fleet.member(region.metadata.name) is None
@@ -273,6 +300,7 @@ class RegionReconciler:
             member.control_plane = told.control_plane
             member.tombstones = {tombstone.uid: tombstone for tombstone in told.tombstones}
             member.buried = set(member.tombstones)
+            self._openings.recall(member, told)
         return member
 
     def _build_mark(self, member: Member) -> object:
@@ -280,7 +308,8 @@ class RegionReconciler:
         class_ = self._inventory.get(Key(Kind.REGION_CLASS, "", member.region.spec.class_))
         continent = self._inventory.get(Key(Kind.CONTINENT, "", member.region.spec.continent))
         specs = [body["spec"] if body is not None else None for body in (class_, continent)]
-        return (member.region.spec, member.region.metadata.annotations, *specs)
+        notes = continent["metadata"].get("annotations") if continent is not None else None
+        return (member.region.spec, member.region.metadata.annotations, notes, *specs)
 
     def _drivers(self, member: Member) -> Sequence[Driver]:
         name = member.region.spec.class_
@@ -294,37 +323,6 @@ class RegionReconciler:
             message = f'RegionClass "{name}": {failure}'
             raise InvalidSpec(Reason.INVALID_SPEC, message) from failure
 
-    def _facts(self, scope: RegionScope) -> RegionFacts:
-        member, error = scope.member, scope.error
-        actor = member.actor if member else None
-        problem = error or (actor.problem if actor and actor.reachable is False else None)
-        seen = actor.last_seen if actor else None
-        build = member.build_problem if member else None
-        return RegionFacts(
-            generation=scope.metadata.generation,
-            reachable=actor.reachable if actor else None,
-            reason=Reason(problem.reason) if problem else None,
-            message=problem.message if problem else None,
-            stalled=isinstance(problem, InvalidSpec),
-            paused=member.region.spec.paused if member else False,
-            last_seen=None if seen is None else timestamp(self._clock, seen),
-            agent=actor.view.agent if actor else None,
-            nodes=actor.view.nodes if actor else (),
-            orphans=self._orphans(member) if member else (),
-            tombstones=list(member.tombstones.values()) if member else None,
-            held_stops=len(member.held_stops) if member else 0,
-            control_plane=member.control_plane if member else None,
-            provisioning=member is not None and member.region.spec.is_managed and not actor,
-            build_reason=Reason(build.reason) if build else None,
-            build_message=build.message if build else "",
-        )
-
-    def _orphans(self, member: Member) -> list[str]:
-        """Name the jobs whose GlobalDeployment does not exist: reported, never stopped."""
-        owned = member.actor.view.owned() if member.actor else ()
-        member.orphans = frozenset(key for key in owned if key not in self._inventory)
-        return [str(key) for key in member.orphans]
-
     def _tell_fleet(self, scope: RegionScope) -> None:
         """Have the deployments looked at when the region changed in a way that concerns them."""
         member = scope.member
@@ -337,6 +335,7 @@ class RegionReconciler:
             member.drivers,
             member.actor,
             member.problem,
+            member.admission,
         )
         if self._marks.get(scope.key.name) != mark:
             self._marks[scope.key.name] = mark
@@ -350,10 +349,7 @@ class RegionReconciler:
         self._fleet_changed()
         self._telemetry.forget_region(key.name)
         member = self._fleet.drop(key.name)
+        if member is not None:
+            await self._teardown.left(member)
         if member is not None and member.actor is not None:
             await member.actor.stop()
-
-
-def _member(scope: RegionScope) -> Member:
-    assert scope.member is not None
-    return scope.member

@@ -7,7 +7,7 @@ above all, is created and never replaced unasked; leaves are replaced when they 
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -76,6 +76,8 @@ class SecretsOutcome:
     """When the first of the certificates expires."""
     nomad_tls_digest: str
     """Digest of what the servers mount, made of certificates only: another one, another rollout."""
+    nomad_tls_expires: datetime
+    """When the servers' certificate expires."""
     front_door_tls_digest: str
     """The same of what the front door mounts."""
     mesh_tls_digest: str
@@ -92,20 +94,28 @@ async def ensure_secrets(
     authority: str,
     settled: bool = True,
     mounted: str | None = None,
+    in_use: bool = False,
 ) -> SecretsOutcome:
     """Make what is missing, replace what must be, write nothing when all is well.
 
     *authority* is the fingerprint that the Region's status remembers, empty before the first.
     While not *settled*, when servers have yet to take over what they mount, an authority that is
     being replaced stays at its stage; so it does while what they *mounted*, a `nomad_tls_digest`,
-    is not what is held. Raises `InvalidSpec` when the authority is lost.
+    is not what is held. Once they are *in_use*, the key of the gossip and the token are not made
+    anew: servers would have another one. Raises `InvalidSpec` when something is lost.
     """
     keeper = _Keeper(blueprint, cluster, pki, datetime.fromtimestamp(clock.now(), UTC))
     await keeper.gather()
     settled = settled and (mounted is None or mounted == keeper.nomad_tls_digest)
     await keeper.keep_certificates(authority, settled=settled)
-    await keeper.keep(SecretName.GOSSIP, "gossip.json", lambda: _gossip(pki.gossip_key()))
-    await keeper.keep(SecretName.BOOTSTRAP, "token", pki.token)
+    keys: Sequence[tuple[SecretName, str, Callable[[], str]]] = (
+        (SecretName.GOSSIP, "gossip.json", lambda: _gossip(pki.gossip_key())),
+        (SecretName.BOOTSTRAP, "token", pki.token),
+    )
+    for part, key, make in keys:
+        if in_use:
+            keeper.require(part)
+        await keeper.keep(part, key, make)
     if SecretName.POSTGRES in leaf_secrets(blueprint):
         await keeper.keep(SecretName.POSTGRES_PASSWORD, PASSWORD_KEY, pki.token)
     if SecretName.KUMA in leaf_secrets(blueprint):
@@ -165,6 +175,26 @@ class _Keeper:
         where = f"in namespace {self._blueprint.namespace}"
         raise Conflict("SecretsContested", f"somebody else keeps writing the Secrets {where}")
 
+    def require(self, part: SecretName) -> None:
+        """Raise `InvalidSpec` when the Secret of *part* is gone; say where its value still is."""
+        if self._held[part] is None:
+            name, namespace = self._blueprint.object_name(part), self._blueprint.namespace
+            message = f'Secret "{name}" in namespace "{namespace}" is gone: {self._remedy(part)}'
+            raise InvalidSpec(Reason.SECRET_LOST, message)
+
+    def _remedy(self, part: SecretName) -> str:
+        if part is SecretName.BOOTSTRAP:
+            copy = self._blueprint.region.credentials_secret
+            return (
+                "restore it from a backup, or make it with the key token from the key token of the"
+                f' hub\'s Secret "{copy}"; another token would not be known to Nomad'
+            )
+        return (
+            'restore it from a backup, or make it with the key gossip.json, {"server": {"encrypt":'
+            " KEY}}, where KEY is what `nomad operator gossip keyring list` says in a server's pod;"
+            " servers with another key would not find each other"
+        )
+
     async def keep(self, part: SecretName, key: str, make: Callable[[], str]) -> None:
         """Create the Secret of *part* unless it exists; it is never replaced."""
         await self.keep_all(part, lambda: {key: make()}, key)
@@ -188,10 +218,13 @@ class _Keeper:
         certificates = [held.certificate for held in facts.leaves.values()]
         ends = [certificate.not_after for certificate in certificates if certificate is not None]
         operator = self._texts(SecretName.OPERATOR)
+        nomad = facts.leaves[self._blueprint.object_name(SecretName.NOMAD)].certificate
+        assert nomad is not None, "keep_certificates makes it"
         return SecretsOutcome(
             authority=facts.authority.current.fingerprint,
             expires=min(*ends, facts.authority.current.not_after),
             nomad_tls_digest=self.nomad_tls_digest,
+            nomad_tls_expires=nomad.not_after,
             front_door_tls_digest=digest(self._texts(SecretName.FRONT_DOOR)),
             mesh_tls_digest=joint_digest(
                 [self._texts(part) for part in mesh_leaf_secrets(self._blueprint)]

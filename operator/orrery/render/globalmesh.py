@@ -12,7 +12,7 @@ from orrery.api.mesh import POSTGRES_IMAGE
 from orrery.api.regionclass import ENVOY_IMAGE
 from orrery.render.region.blueprint import Component, Manifest, SecretName
 from orrery.render.region.envoy_global import render_global_envoy
-from orrery.render.region.foundation import allow_dns, deny_all, render_namespace
+from orrery.render.region.foundation import account, allow_dns, deny_all, render_namespace
 from orrery.render.region.frontdoor import Envoys, envoy_files, render_envoys
 from orrery.render.region.kuma import Kuma, kuma_ports, managed_store, render_kuma
 from orrery.render.region.postgres import Postgres, render_postgres
@@ -81,6 +81,7 @@ def render_global_mesh(mesh: GlobalMesh) -> list[Manifest]:
     postgres = Postgres(mesh.postgres_image, mesh.storage, mesh.storage_class)
     return [
         render_namespace(mesh),
+        account(mesh, Component.FRONT_DOOR),
         deny_all(mesh),
         allow_dns(mesh),
         _load_balancer(mesh, ports),

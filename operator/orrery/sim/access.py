@@ -16,6 +16,7 @@ WRITE: Final = READ | {
     "dispatch-job",
     "evaluate-job",
     "plan-job",
+    "purge-job",
     "read-fs",
     "read-logs",
     "register-job",

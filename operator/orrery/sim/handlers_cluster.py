@@ -55,8 +55,30 @@ def agent(call: Call) -> Reply:
         "Tags": tags,
     }
     stats = {"nomad": {"server": "true", "leader": "true", "leader_addr": LEADER}}
-    config = {"Region": name, "Datacenter": "dc1", "Version": version}
+    acl = {"Enabled": True}
+    config = {"Region": name, "Datacenter": "dc1", "Version": version, "ACL": acl}
     return Reply({"config": config, "member": member, "stats": stats})
+
+
+def autopilot(call: Call) -> Reply:
+    """Say how the one server is: it answers, so it is well."""
+    if not call.access.may_on("operator", "read"):
+        raise denied()
+    server = {
+        "ID": "00000000-0000-0000-0000-000000000001",
+        "Name": f"server-1.{call.region.name}",
+        "Address": LEADER,
+        "SerfStatus": "alive",
+        "Version": VERSION,
+        "Leader": True,
+        "LastContact": "0s",
+        "LastTerm": 1,
+        "LastIndex": 1,
+        "Healthy": True,
+        "Voter": True,
+        "StableSince": "2026-01-01T00:00:00Z",
+    }
+    return Reply({"Healthy": True, "FailureTolerance": 0, "Servers": [server]})
 
 
 def list_nodes(call: Call) -> Reply:

@@ -84,8 +84,10 @@ def read_job(call: Call) -> Reply:
 def deregister(call: Call) -> Reply:
     """Stop a job, or purge it."""
     key: JobKey = (call.namespace, call.parts[0])
-    call.access.demand(call.namespace, "submit-job", "deregister-job")
-    written = call.region.jobs.deregister(key, purge=call.flag("purge"))
+    purge = call.flag("purge")
+    right = () if purge else ("deregister-job",)
+    call.access.demand(call.namespace, "submit-job", "purge-job", *right)
+    written = call.region.jobs.deregister(key, purge=purge)
     volumes = {"VolumeEvalID": "", "VolumeEvalIndex": 0}
     return Reply(_written(written) | volumes, index=written.index)
 

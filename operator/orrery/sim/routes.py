@@ -6,6 +6,7 @@ from typing import Final
 
 from orrery.sim import handlers_cluster as cluster
 from orrery.sim import handlers_jobs as jobs
+from orrery.sim import handlers_logs as logs
 from orrery.sim import handlers_tenancy as tenancy
 from orrery.sim.calls import Call, Reply
 
@@ -20,6 +21,7 @@ _ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     "/v1/agent/self": {"GET": cluster.agent},
     "/v1/allocation/:id": {"GET": cluster.read_allocation},
     "/v1/allocations": {"GET": cluster.list_allocations},
+    "/v1/client/fs/logs/:id": {"GET": logs.read_log},
     "/v1/deployment/:id": {"GET": cluster.read_deployment},
     "/v1/deployments": {"GET": cluster.list_deployments},
     "/v1/evaluation/:id": {"GET": cluster.read_evaluation},
@@ -42,6 +44,7 @@ _ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     },
     "/v1/namespaces": {"GET": tenancy.list_namespaces},
     "/v1/nodes": {"GET": cluster.list_nodes},
+    "/v1/operator/autopilot/health": {"GET": cluster.autopilot},
     "/v1/regions": {"GET": cluster.regions},
     "/v1/service/:name": {"GET": cluster.read_service},
     "/v1/services": {"GET": cluster.list_services},

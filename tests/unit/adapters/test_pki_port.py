@@ -146,3 +146,16 @@ def test_a_certificate_is_due_when_a_third_of_its_life_is_left(
     start, end = NOW - timedelta(minutes=5), NOW + timedelta(minutes=17, seconds=30)
 
     assert Certificate("f", start, end).renewal_is_due(moment) is due
+
+
+def test_no_leaf_outlives_its_authority() -> None:
+    late = NOW + 10 * YEAR - timedelta(days=3)
+
+    leaf = PKI.inspect(
+        PKI.issue(AUTHORITY, "leaf", hosts=[], usages=[Usage.CLIENT], lifetime=YEAR, now=late)
+    )
+
+    authority = PKI.inspect(AUTHORITY)
+    assert leaf is not None
+    assert authority is not None
+    assert leaf.not_after == authority.not_after == NOW + 10 * YEAR

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.cli.hubs import (
@@ -13,7 +14,7 @@ from tests.unit.cli.hubs import (
     a_region_seen,
 )
 
-from orrery.cli.describe import EVENTS_SHOWN, as_json, continent_of, description, fold
+from orrery.cli.describe import EVENTS_SHOWN, _place, as_json, continent_of, description, fold
 from orrery.cli.output import WIDTH, rendered
 from orrery.ports import Kind
 
@@ -199,3 +200,16 @@ def test_managed_region_shows_its_load_balancers_address() -> None:
     assert "at no address yet" in waiting
     assert "at 203.0.113.10" in text
     assert "the first certificate expires at 2026-03-31T09:00:00Z" in text
+
+
+@pytest.mark.parametrize(
+    ("location", "place"),
+    [
+        ({"city": "Frankfurt", "country": "DE"}, "Frankfurt, DE"),
+        ({"city": "Rio", "latitude": -22.91, "longitude": -43.2}, "Rio, 22.91 S 43.2 W"),
+        ({"latitude": 0, "longitude": 103.85}, "0 N 103.85 E"),
+        ({}, ""),
+    ],
+)
+def test_a_place_is_told_by_what_is_known_of_it(location: dict[str, Any], place: str) -> None:
+    assert _place(location) == place

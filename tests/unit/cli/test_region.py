@@ -6,7 +6,7 @@ import click
 import pytest
 from tests.unit.cli.hubs import a_deployment_seen, a_region_seen
 
-from orrery.cli.region import consequences, parse
+from orrery.cli.region import consequences, parse, unheld
 
 
 def test_what_goes_with_a_region_is_said() -> None:
@@ -24,6 +24,23 @@ def test_what_goes_with_a_region_is_said() -> None:
         "of these are being deleted and wait for it: team-a/cart",
         "deleted before, their jobs are not stopped any more: team-b/old",
     ]
+
+
+def test_a_region_that_is_forgotten_is_not_torn_down() -> None:
+    region = a_region_seen("was", "Unreachable")
+    region["metadata"] |= {
+        "resourceVersion": "7",
+        "finalizers": ["example.com/other", "orrery.dev/control-plane"],
+    }
+
+    assert unheld(region) == {
+        "metadata": {"finalizers": ["example.com/other"], "resourceVersion": "7"},
+        "spec": {"deletionPolicy": "Orphan"},
+    }
+    assert (
+        "its control plane is not torn down: what its continent holds of it stays"
+        in consequences(region, [])
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Rights: each is there for a call that is made, and none is wider than that."""
 
-from orrery.planning.rights import RIGHTS, render_rbac
+from orrery.planning.rights import RIGHTS, TEARDOWN_RIGHTS, render_rbac
 from orrery.ports import Right
 
 
@@ -16,6 +16,15 @@ def test_what_cannot_be_made_anew_cannot_be_deleted() -> None:
 
     assert not [right for right in RIGHTS if right.resource in kept and right.verb == "delete"]
     assert Right("list", "", "secrets") not in RIGHTS
+
+
+def test_a_teardown_needs_one_right_more_and_only_when_asked_for() -> None:
+    (role,) = [m for m in render_rbac("test", teardown=True) if m["kind"] == "ClusterRole"]
+
+    granted = [(rule["resources"], rule["verbs"]) for rule in role["rules"]]
+    assert (Right("delete", "", "namespaces"),) == TEARDOWN_RIGHTS
+    assert (["namespaces"], ["get", "create", "patch", "delete"]) in granted
+    assert len({str(resources) for resources, _ in granted}) == len(granted)
 
 
 def test_all_kinds_are_applied_by_the_same_rights() -> None:

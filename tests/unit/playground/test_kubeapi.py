@@ -17,6 +17,20 @@ from orrery.playground.kubeapi import apply_options, collection, object_path
             "/apis/orrery.dev/v1alpha1/regionclasses",
             id="ends-with-s",
         ),
+        pytest.param(
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            "a",
+            "/apis/networking.k8s.io/v1/namespaces/a/networkpolicies",
+            id="ends-with-y",
+        ),
+        pytest.param(
+            "gateway.networking.k8s.io/v1",
+            "Gateway",
+            "",
+            "/apis/gateway.networking.k8s.io/v1/gateways",
+            id="ends-with-vowel-and-y",
+        ),
     ],
 )
 def test_collections(api_version: str, kind: str, namespace: str, expected: str) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from orrery.api.crd import PLURALS
 from orrery.errors import Conflict, NotYet, OrreryError
 from orrery.names import FIELD_MANAGER, LABEL_MANAGED_BY
 from orrery.ports import Clock, Document, HubEvent, Key, Kind, Secret
+from orrery.ports.hub import foreign_secret, is_own
 from orrery.ports.values import decoded
 from orrery.telemetry import Telemetry
 
@@ -57,12 +58,22 @@ class KubeHub:
 
         Page by page: the server reads the pages at one and the same revision.
         """
+        return await self._collect(collection(kind), take)
+
+    async def list_namespaces(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the labels of every Namespace, by its name."""
+
+        def labels(body: Document) -> tuple[str, Mapping[str, str]]:
+            metadata = body["metadata"]
+            return metadata["name"], metadata.get("labels") or {}
+
+        return dict(await self._collect("/api/v1/namespaces", labels))
+
+    async def _collect(self, path: str, take: Callable[[Document], T]) -> Sequence[T]:
         taken: list[T] = []
         query = {"limit": PAGE}
         while True:
-            page = await self._connection.demand(
-                "GET", collection(kind), query=query, deadline=LIST_DEADLINE
-            )
+            page = await self._connection.demand("GET", path, query=query, deadline=LIST_DEADLINE)
             taken += map(take, page.get("items", []))
             token = page.get("metadata", {}).get("continue")
             if not token:
@@ -110,12 +121,16 @@ class KubeHub:
             name=name,
             type=reply.document.get("type", ""),
             annotations=reply.document["metadata"].get("annotations") or {},
+            labels=reply.document["metadata"].get("labels") or {},
             data=decoded(reply.document),
         )
 
     async def write_secret(self, secret: Secret) -> None:
         """Create or replace a Secret of our own, by server-side apply."""
         path = _secret_path(secret.namespace, secret.name)
+        held = await self.read_secret(secret.namespace, secret.name)
+        if held is not None and not is_own(held.labels):
+            raise foreign_secret(secret.namespace, secret.name)
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -133,6 +148,27 @@ class KubeHub:
         await self._connection.demand(
             "PATCH", path, body=body, content_type=APPLY_PATCH, query=query
         )
+
+    async def delete_secret(self, namespace: str, name: str) -> None:
+        """Delete a Secret of our own; one that is not ours is left, and it may be gone already."""
+        path = _secret_path(namespace, name)
+        reply = await self._connection.call("GET", path)
+        if reply.missing:
+            return
+        if not reply.ok:
+            raise error_of(f"GET {path}", reply)
+        metadata = reply.document["metadata"]
+        if not is_own(metadata.get("labels") or {}):
+            return
+        self._telemetry.hub_write("Secret", "delete")
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": metadata["uid"]},
+        }
+        reply = await self._connection.call("DELETE", path, body=body)
+        if not reply.ok and not reply.missing:
+            raise error_of(f"DELETE {path}", reply)
 
     async def write_status(self, key: Key, uid: str, status: Document) -> None:
         """Replace the status of the very object with *uid*. Raises `Conflict` when it is gone."""

@@ -9,6 +9,7 @@ import copy
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from orrery.adapters.memory.apply import merge, owned
@@ -140,7 +141,7 @@ class MemoryCluster:
         ref = ObjectRef.of(manifest)
         self._require_namespace(ref)
         held = self.objects.get(ref, {})
-        wanted = copy.deepcopy(dict(manifest))
+        wanted = self._preconditions_met(ref, held, manifest)
         body = merge((), held, wanted, self._applied.get(ref))
         self._require_changeable(ref, held, body)
         others = [
@@ -189,6 +190,23 @@ class MemoryCluster:
             message = f'{ref}: namespaces "{ref.namespace}" not found'
             raise Refused("ClusterRefused", message)
 
+    def _preconditions_met(self, ref: ObjectRef, held: Document, manifest: Document) -> Any:
+        """Return what *manifest* asks for, if *held* is the object that it is to change.
+
+        As the API server does: a uid asks for that very object, a version for one that exists.
+        """
+        wanted = copy.deepcopy(dict(manifest))
+        metadata = wanted["metadata"] = dict(wanted["metadata"])
+        uid, version = metadata.pop("uid", None), metadata.pop("resourceVersion", None)
+        found = held.get("metadata", {})
+        if uid is not None and not held:
+            raise Conflict("ClusterConflict", f"{ref}: there is no object with the uid {uid}")
+        if version is not None and held and version != found["resourceVersion"]:
+            raise Conflict("ClusterConflict", f"{ref}: the object has been modified")
+        if uid is not None and uid != found["uid"]:
+            raise Refused("ClusterRefused", f"{ref}: metadata.uid: field is immutable")
+        return wanted
+
     def _require_changeable(self, ref: ObjectRef, held: Document, body: Document) -> None:
         """Refuse to change what the API server never lets change."""
         changeable = _CHANGEABLE.get(ref.kind)
@@ -208,6 +226,7 @@ class MemoryCluster:
         number = next(self._numbers)
         metadata = body["metadata"] = dict(body["metadata"])
         metadata.setdefault("uid", f"uid-{number}")
+        metadata.setdefault("creationTimestamp", _now())
         metadata["resourceVersion"] = str(number)
         if ref.kind in _COUNTED:
             before = held["metadata"]["generation"] if held else 0
@@ -230,6 +249,16 @@ class MemoryClusterFactory:
             raise InvalidSpec("KubeconfigInvalid", "the kubeconfig names no cluster in memory")
         cluster.closed = False
         return cluster
+
+
+def _now() -> str:
+    """Write the moment as the clock of the world has it, which begins with the year 2026."""
+    try:
+        seconds = asyncio.get_running_loop().time()
+    except RuntimeError:  # Furnished before the world begins.
+        seconds = 0.0
+    moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _entry(manifest: Document) -> dict[str, Any]:

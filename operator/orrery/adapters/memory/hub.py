@@ -5,11 +5,14 @@ import copy
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from orrery.errors import Conflict
+from orrery.names import FIELD_MANAGER, LABEL_MANAGED_BY
 from orrery.ports import Document, HubEvent, Key, Kind, Secret
+from orrery.ports.hub import foreign_secret, is_own
 
 T = TypeVar("T")
 
@@ -27,6 +30,8 @@ class MemoryHub:
         self.lag = lag
         self.objects: dict[Key, dict[str, Any]] = {}
         self.secrets: dict[tuple[str, str], Secret] = {}
+        self.namespace_labels: dict[str, dict[str, str]] = {}
+        """Labels by name."""
         self.events: list[HubEvent] = []
         self.writes: Counter[str] = Counter()
         """Writes of ours by verb: status, finalizer, event, secret."""
@@ -43,7 +48,11 @@ class MemoryHub:
         held = self.objects.get(key)
         if held is None:
             created = copy.deepcopy(dict(document))
-            created["metadata"] |= {"uid": f"uid-{next(self._versions)}", "generation": 1}
+            created["metadata"] |= {
+                "uid": f"uid-{next(self._versions)}",
+                "generation": 1,
+                "creationTimestamp": self._now(),
+            }
             self._store(key, created, "ADDED")
             return key
         changed = copy.deepcopy(held)
@@ -79,6 +88,11 @@ class MemoryHub:
         await asyncio.sleep(self.latency)
         return [take(body) for body in found]
 
+    async def list_namespaces(self) -> Mapping[str, Mapping[str, str]]:
+        """List the namespaces."""
+        await asyncio.sleep(self.latency)
+        return copy.deepcopy(self.namespace_labels)
+
     async def is_leaving(self, kind: Kind) -> bool:
         """Tell whether the definition of *kind* is being deleted."""
         await asyncio.sleep(self.latency)
@@ -90,10 +104,22 @@ class MemoryHub:
         return self.secrets.get((namespace, name))
 
     async def write_secret(self, secret: Secret) -> None:
-        """Create or replace a Secret."""
+        """Create or replace a Secret of our own."""
         await asyncio.sleep(self.latency)
+        place = secret.namespace, secret.name
+        held = self.secrets.get(place)
+        if held is not None and not is_own(held.labels):
+            raise foreign_secret(*place)
         self.writes["secret"] += 1
-        self.secrets[secret.namespace, secret.name] = secret
+        self.secrets[place] = replace(secret, labels={LABEL_MANAGED_BY: FIELD_MANAGER})
+
+    async def delete_secret(self, namespace: str, name: str) -> None:
+        """Delete a Secret of our own."""
+        await asyncio.sleep(self.latency)
+        held = self.secrets.get((namespace, name))
+        if held is not None and is_own(held.labels):
+            self.writes["secret"] += 1
+            del self.secrets[namespace, name]
 
     async def write_status(self, key: Key, uid: str, status: Document) -> None:
         """Replace the status of the very object with *uid*."""
@@ -135,7 +161,11 @@ class MemoryHub:
     def _now(self) -> str:
         """Write the moment as the clock of the world has it, which begins with the year 2026."""
         begin = datetime(2026, 1, 1, tzinfo=UTC)
-        moment = begin + timedelta(seconds=asyncio.get_running_loop().time())
+        try:
+            seconds = asyncio.get_running_loop().time()
+        except RuntimeError:  # Before the world begins to turn.
+            seconds = 0.0
+        moment = begin + timedelta(seconds=seconds)
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _held(self, key: Key, uid: str) -> dict[str, Any]:

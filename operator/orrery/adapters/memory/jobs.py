@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orrery.ports import JobDeployment, JobStub, Submission
+from orrery.ports import Allocation, JobDeployment, JobStub, Node, Submission
 
 _SILENT_FIELDS = frozenset({"UI", "Version", "JobModifyIndex", "ModifyIndex", "Status", "Stable"})
 
@@ -41,7 +41,24 @@ class HeldJob:
         if submission is not None:
             self.submissions[version] = submission
         self.healthy = not _image(document).endswith(":bad")
-        self._deploy(version, raft)
+        if document.get("Type") != "sysbatch":
+            self._deploy(version, raft)
+
+    def run_on(self, node: Node, *, busy: bool) -> Allocation:
+        """Return the run of a job of type sysbatch on one machine."""
+        version = len(self.versions) - 1
+        status = "failed" if not self.healthy else "running" if busy else "complete"
+        return Allocation(
+            id=f"{version}@{node.name}",
+            job_version=version,
+            client_status=status,
+            desired_status="run",
+            healthy=None,
+            node=node.name,
+            message="" if self.healthy else f"Failed to pull `{_image(self.current)}`: not found",
+            node_id=node.id,
+            started=self.healthy,
+        )
 
     def stub(self, namespace: str, job_id: str) -> JobStub:
         """Return the row of the job list."""
@@ -85,6 +102,11 @@ def essence(document: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what makes no new version of a job."""
     kept = {k: v for k, v in document.items() if k not in _SILENT_FIELDS}
     return {"Stop": False, **kept}
+
+
+def machine_of(allocation: str) -> str:
+    """Name the machine of a run of a job of type sysbatch."""
+    return allocation.partition("@")[2]
 
 
 def count_of(document: Mapping[str, Any]) -> int:

@@ -10,15 +10,19 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
-from orrery.adapters.memory.jobs import HeldJob, count_of, essence
+from orrery.adapters.memory.beginnings import one_machine, well_servers
+from orrery.adapters.memory.jobs import HeldJob, count_of, essence, machine_of
 from orrery.api.conditions import Reason
 from orrery.errors import Conflict, OutcomeUnknown, Refused, Unreachable
 from orrery.nomad_version import check_version
 from orrery.ports import (
+    AclToken,
     AgentFacts,
     Allocation,
+    AutopilotHealth,
     Credentials,
     Document,
     EventBatch,
@@ -34,36 +38,44 @@ from orrery.ports import (
     Variable,
 )
 
+EPOCH = 1_767_225_600.0
+"""2026-01-01, where the clock of the world begins."""
+
 
 class MemoryNomad:
     """One region. Set *dark* to make it unreachable, *lose_replies* to lose the next replies."""
 
-    def __init__(self, name: str = "region", *, nodes: Sequence[Node] | None = None) -> None:
+    def __init__(
+        self, name: str = "region", *, nodes: Sequence[Node] | None = None, servers: int = 1
+    ) -> None:
         self.name = name
         self.dark = False
         self.full = False
         """Whether new jobs find no place."""
+        self.busy = False
+        """Whether what was begun on every machine does not end yet."""
+        self.logs: dict[str, str] = {}
+        """What tasks print, by the name of their machine."""
+        self.away: set[str] = set()
+        """Machines that cannot be asked for what tasks print."""
         self.latency = 0.0
         """Seconds that each call takes."""
         self.lose_replies = 0
         """Writes that will be applied while their reply is lost."""
         self.version = "2.0.6"
+        self.admits: bool | None = False
+        """Whether its API answers a caller without a client certificate."""
+        self.acl_enabled = True
+        self.clock_ahead = 0.0
+        """Seconds by which its clock is ahead of that of the world."""
+        self.servers = well_servers(name, servers)
         self.writes: Counter[str] = Counter()
         self.reads: Counter[str] = Counter()
         self.namespaces = {"default"}
+        self.tokens: dict[str, AclToken] = {}
+        """By name, those that were made here."""
         self.variables: dict[tuple[str, str], Variable] = {}
-        self._nodes = nodes or (
-            Node(
-                id="n1",
-                name="n1",
-                datacenter=f"{name}1",
-                status="ready",
-                eligible=True,
-                drivers=frozenset({"docker"}),
-                cpu_mhz=4000,
-                memory_mb=8192,
-            ),
-        )
+        self.nodes = (one_machine(name),) if nodes is None else nodes
         self._jobs: dict[tuple[str, str], HeldJob] = {}
         self._raft = itertools.count(10)
         self._subscribers: set[asyncio.Queue[EventBatch | None]] = set()
@@ -99,6 +111,11 @@ class MemoryNomad:
         before = held.versions[-1] if held.versions else {"ID": job_id, "Namespace": namespace}
         self._commit(namespace, job_id, held, {**before, **changes}, None)
 
+    def set_machines(self, *nodes: Node) -> None:
+        """Have other machines than before; the event stream tells of it."""
+        self._nodes = nodes
+        self.announce(RegionEvent("Node", "NodeRegistration", "", ""))
+
     def break_streams(self) -> None:
         """Break the connections of all event streams."""
         for queue in self._subscribers:
@@ -123,7 +140,18 @@ class MemoryNomad:
         """Say version and name; refused when the version is not supported."""
         await self._read("agent")
         check_version(self.version)
-        return AgentFacts(self.version, self.name)
+        return AgentFacts(self.version, self.name, self.acl_enabled)
+
+    async def autopilot(self) -> AutopilotHealth:
+        """Say how the servers are."""
+        await self._read("autopilot")
+        moment = EPOCH + asyncio.get_running_loop().time() + self.clock_ahead
+        return replace(self.servers, time=moment)
+
+    async def admits_strangers(self) -> bool | None:
+        """Tell whether it was told to."""
+        await self._read("admits_strangers")
+        return self.admits
 
     async def list_jobs(self) -> JobList:
         """List all jobs."""
@@ -197,11 +225,22 @@ class MemoryNomad:
         if held is None or held.current.get("Stop"):
             return ()
         version = len(held.versions) - 1
+        if held.current.get("Type") == "sysbatch":
+            fit = () if self.full else self.nodes
+            return [held.run_on(node, busy=self.busy) for node in fit]
         status = "running" if held.healthy else "failed"
         return [
             Allocation(f"a{n}", version, status, "run", held.healthy, "n1")
             for n in range(count_of(held.current))
         ]
+
+    async def read_log(self, allocation: str, task: str) -> str | None:  # noqa: ARG002 - the port
+        """Read what was printed on the allocation's machine."""
+        await self._read("read_log")
+        machine = machine_of(allocation)
+        if machine in self.away:
+            raise Unreachable(Reason.REGION_UNREACHABLE, "the machine does not answer")
+        return self.logs.get(machine)
 
     async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
         """List deployments, newest first."""
@@ -220,7 +259,7 @@ class MemoryNomad:
     async def list_nodes(self) -> Sequence[Node]:
         """List the machines."""
         await self._read("list_nodes")
-        return tuple(self._nodes)
+        return tuple(self.nodes)
 
     async def list_namespaces(self) -> frozenset[str]:
         """List the namespaces."""
@@ -232,6 +271,14 @@ class MemoryNomad:
         await self._arrive()
         self.writes["namespace"] += 1
         self.namespaces.add(name)
+        self._reply()
+
+    async def put_token(self, token: AclToken) -> None:
+        """Have the region know a token."""
+        await self._arrive()
+        if self.tokens.get(token.name) != token:
+            self.writes["token"] += 1
+            self.tokens[token.name] = token
         self._reply()
 
     async def read_variable(self, namespace: str, path: str) -> Variable | None:

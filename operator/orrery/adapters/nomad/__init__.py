@@ -11,6 +11,7 @@
     └── transport     HTTP; the only module that imports the HTTP library
 """
 
-from orrery.adapters.nomad.client import Limits, NomadClient, NomadClientFactory
+from orrery.adapters.nomad.client import NomadClient, NomadClientFactory
+from orrery.adapters.nomad.limits import Limits
 
 __all__ = ["Limits", "NomadClient", "NomadClientFactory"]

@@ -3,15 +3,24 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import orjson
 
-from orrery.adapters.nomad import translate
+from orrery.adapters.nomad import acl, translate
 from orrery.adapters.nomad.credentials import parse_endpoint, parse_token, tls_context
 from orrery.adapters.nomad.decoding import UnreadableDocument, decode
-from orrery.adapters.nomad.paths import collection, job_path, namespace_path, variable_target
+from orrery.adapters.nomad.limits import Limits
+from orrery.adapters.nomad.logs import log_of
+from orrery.adapters.nomad.paths import (
+    collection,
+    job_path,
+    log_target,
+    namespace_path,
+    variable_target,
+)
 from orrery.adapters.nomad.replies import (
     Call,
     Reply,
@@ -21,13 +30,15 @@ from orrery.adapters.nomad.replies import (
     judge,
     unreadable,
 )
-from orrery.adapters.nomad.shapes import PAGE_ROWS
+from orrery.adapters.nomad.stranger import is_admitted
 from orrery.adapters.nomad.stream import EventStream
 from orrery.adapters.nomad.transport import Transport
 from orrery.nomad_version import check_version
 from orrery.ports import (
+    AclToken,
     AgentFacts,
     Allocation,
+    AutopilotHealth,
     Credentials,
     Document,
     EventBatch,
@@ -43,37 +54,6 @@ from orrery.ports import (
 )
 
 T = TypeVar("T")
-
-MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one region may cost."""
-
-    deadline: float = 15.0
-    """Seconds for one call as a whole."""
-    list_deadline: float = 60.0
-    """Seconds for a list of the whole region, all pages together."""
-    connect_timeout: float = 5.0
-    """Seconds for a new connection; below the deadline, so that "never sent" can be told."""
-    reply_bytes: int = 8 * MIB
-    list_bytes: int = 64 * MIB
-    """For all pages of a list together."""
-    list_rows: int = 50_000
-    """The same, in rows: each costs time, however small it is."""
-    page: int = PAGE_ROWS
-    """Rows per page."""
-    connections: int = 8
-    """For calls; Nomad gains nothing from more. The event stream has its own."""
-    heartbeat: float = 30.0
-    """Seconds between the heartbeats of the event stream; it may miss three."""
-    settle: float = 2.0
-    """Seconds that the proof of a gapless resume may take after the first heartbeat."""
-    event_bytes: int = 32 * MIB
-    """For one line of the event stream, which may hold a whole job several times."""
-    thread_bytes: int = MIB
-    """Documents above this size are decoded in a thread, so that no other region waits."""
 
 
 class NomadClientFactory:
@@ -102,6 +82,8 @@ class NomadClient:
             connections=self._limits.connections,
             connect_timeout=self._limits.connect_timeout,
         )
+        asks = endpoint.secure and bool(credentials.certificate)
+        self._stranger = (endpoint, credentials) if asks else None
         self._streams: set[EventStream] = set()
         self._namespaces: frozenset[str] | None = None
         """As last listed: what others made since is in no stream that is open."""
@@ -124,6 +106,26 @@ class NomadClient:
         facts = await self._read(call, collection("/v1/agent/self"), translate.agent)
         check_version(facts.version)
         return facts
+
+    async def autopilot(self) -> AutopilotHealth:
+        """Ask the leader how all servers are. The token needs ``operator:read``."""
+        call = Call("judge its servers")
+        # Nomad answers so while a server is not well; the body is the same.
+        unwell = HTTPStatus.TOO_MANY_REQUESTS
+        target = collection("/v1/operator/autopilot/health")
+        reply = await self._reply(call, "GET", target, accept=unwell)
+        health = await self._decode(call, reply, translate.autopilot)
+        return replace(health, time=translate.http_date(reply.date))
+
+    async def admits_strangers(self) -> bool | None:
+        """Tell whether its API answers a caller without a client certificate.
+
+        None where nobody is asked for one: plain HTTP, or credentials without a certificate.
+        """
+        if self._stranger is None:
+            return None
+        endpoint, credentials = self._stranger
+        return await is_admitted(endpoint, credentials, deadline=self._limits.deadline)
 
     async def list_jobs(self) -> JobList:
         """List the jobs of all namespaces that the token may see, with their Meta.
@@ -185,6 +187,12 @@ class NomadClient:
         target = job_path(namespace, job_id, "/allocations")
         return await self._read(call, target, translate.allocations)
 
+    async def read_log(self, allocation: str, task: str) -> str | None:
+        """Read what *task* printed, from its machine; None when that is not there any more."""
+        call, gone = Call("read a log"), HTTPStatus.NOT_FOUND
+        reply = await self._reply(call, "GET", log_target(allocation, task), accept=gone)
+        return log_of(call, self._endpoint, reply, missing=reply.status == gone)
+
     async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
         """List Nomad's deployments of a job, newest first."""
         call = Call(f"list the deployments of {_job(namespace, job_id)}")
@@ -245,6 +253,14 @@ class NomadClient:
         call = Call(f'delete variable "{path}" in "{namespace}"', writes=True, secret=True)
         target = variable_target(namespace, path, cas=expected_index)
         await self._write(call, "DELETE", target)
+
+    async def put_token(self, token: AclToken) -> None:
+        """Have Nomad know *token* and its policy; needs a management token."""
+        target = acl.token_path(token)
+        call = Call(f'write ACL token "{token.name}"', writes=True, secret=True)
+        if not await self._find(call, target, acl.read_token):
+            await self._reply(call, "POST", acl.policy_path(token), body=acl.policy(token))
+            await self._reply(call, "POST", target, body=acl.token(token))
 
     @asynccontextmanager
     async def events(self, *, index: int) -> AsyncIterator[AsyncIterator[EventBatch]]:
@@ -333,6 +349,7 @@ class NomadClient:
         *,
         body: Document | None = None,
         missing: bool = False,
+        accept: HTTPStatus | None = None,
         deadline: float | None = None,
         max_bytes: int | None = None,
     ) -> Reply:
@@ -347,7 +364,7 @@ class NomadClient:
             )
         except TransportFailure as failure:
             raise failed(call, self._endpoint, failure) from failure
-        if missing and is_missing(reply):
+        if reply.status == accept or (missing and is_missing(reply)):
             return reply
         error = judge(call, self._endpoint, reply, token=self._token)
         if error:

@@ -13,6 +13,8 @@ from orrery.errors import InvalidSpec
 
 _JOB = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.)){0,127}")
 _NAMESPACE = re.compile(r"[A-Za-z0-9-]{1,128}")
+_ALLOCATION = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TASK = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _VARIABLE = re.compile(r"(?=.{1,128}\Z)[A-Za-z0-9_~-]+(?:/[A-Za-z0-9_~-]+)*")
 
 
@@ -26,6 +28,13 @@ def variable_target(namespace: str, path: str, **query: str | int) -> str:
     """Name a variable."""
     checked = quote(_checked(_VARIABLE, "variable path", path), safe="/")
     return _target(f"/v1/var/{checked}", {"namespace": _namespace(namespace), **query})
+
+
+def log_target(allocation: str, task: str) -> str:
+    """Name what a task of an allocation has printed, as plain text from its beginning."""
+    one = _checked(_ALLOCATION, "allocation id", allocation)
+    query: dict[str, str | int] = {"task": _checked(_TASK, "task", task)}
+    return _target(f"/v1/client/fs/logs/{one}", {**query, "type": "stdout", "plain": "true"})
 
 
 def namespace_path(name: str) -> str:

@@ -36,6 +36,8 @@ class Reply:
     body: bytes = field(repr=False)
     index: int = 0
     next_token: str = ""
+    date: str = ""
+    """When the server answered, by its own clock, as HTTP writes it."""
 
 
 class TransportFailure(Exception):

@@ -6,12 +6,14 @@ the one place that says what that means.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from orrery.adapters.nomad.replies import one_line
 from orrery.ports import (
     AgentFacts,
     Allocation,
+    AutopilotHealth,
     EventBatch,
     Job,
     JobDeployment,
@@ -20,6 +22,7 @@ from orrery.ports import (
     PlacementFailure,
     PlanResult,
     RegionEvent,
+    ServerHealth,
     Submission,
     Variable,
 )
@@ -102,6 +105,8 @@ def allocations(rows: list[Any]) -> list[Allocation]:
             healthy=(row.get("DeploymentStatus") or {}).get("Healthy"),
             node=_text(row["NodeName"]),
             message=_complaint(row.get("TaskStates") or {}),
+            node_id=_text(row["NodeID"]),
+            started=_has_started(row.get("TaskStates") or {}),
         )
         for row in rows
     ]
@@ -162,6 +167,38 @@ def agent(document: dict[str, Any]) -> AgentFacts:
         + (f"-{suffix}" if suffix else "")
         + (f"+{metadata}" if metadata else ""),
         region=_text(document["config"]["Region"]),
+        acl_enabled=_acl_enabled(document["config"].get("ACL")),
+    )
+
+
+def _acl_enabled(acl: Any) -> bool | None:
+    return None if acl is None else acl["Enabled"] is True
+
+
+def http_date(text: str) -> float | None:
+    """Read a moment as HTTP writes it, in wall-clock seconds; None when it is none."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError):
+        return None
+
+
+def autopilot(document: dict[str, Any]) -> AutopilotHealth:
+    """Read how the servers are, by name."""
+    servers = [
+        ServerHealth(
+            name=_text(server["Name"]),
+            leader=server["Leader"] is True,
+            voter=server["Voter"] is True,
+            healthy=server["Healthy"] is True,
+            stable_since=_text(server["StableSince"]),
+        )
+        for server in document["Servers"]
+    ]
+    return AutopilotHealth(
+        healthy=document["Healthy"] is True,
+        failure_tolerance=int(document["FailureTolerance"]),
+        servers=sorted(servers, key=lambda server: server.name),
     )
 
 
@@ -252,6 +289,14 @@ def _placement_failure(metric: Mapping[str, Any]) -> PlacementFailure:
         exhausted=int(metric["NodesExhausted"]),
         dimensions=dict(metric.get("DimensionExhausted") or {}),
         constraints=dict(metric.get("ConstraintFiltered") or {}),
+    )
+
+
+def _has_started(tasks: Mapping[str, Any]) -> bool:
+    return any(
+        event["Type"] in {"Started", "Terminated"}
+        for task in tasks.values()
+        for event in task.get("Events") or []
     )
 
 

@@ -31,8 +31,10 @@ _INDEX = re.compile(r"[0-9]{1,20}")
 class ByteStream:
     """The body of a reply that has no end."""
 
-    def __init__(self, status: int, content: aiohttp.StreamReader) -> None:
+    def __init__(self, status: int, content: aiohttp.StreamReader, digest: str = "") -> None:
         self.status = status
+        self.digest = digest
+        """What the server says of the whole body, such as ``sha-256=...``; empty if nothing."""
         self._content = content
 
     async def read(self) -> bytes:
@@ -86,7 +88,7 @@ class Transport:
         except TimeoutError as error:
             raise TransportFailure("no answer in time", sent=True) from error
         try:
-            yield ByteStream(response.status, response.content)
+            yield ByteStream(response.status, response.content, response.headers.get("Digest", ""))
         finally:
             response.close()
 
@@ -113,6 +115,7 @@ class Transport:
                 body=content,
                 index=int(index[0]) if index else 0,
                 next_token=response.headers.get("X-Nomad-NextToken", ""),
+                date=response.headers.get("Date", ""),
             )
 
     def _url(self, target: str) -> URL:

@@ -32,6 +32,7 @@ class Component(StrEnum):
     BOOTSTRAP = "bootstrap"
     KUMA = "kuma"
     POSTGRES = "postgres"
+    SNAPSHOT = "snapshot"
 
 
 class SecretName(StrEnum):
@@ -60,6 +61,8 @@ class SecretName(StrEnum):
     ZONE = "zone-tls"
     """``tls.crt`` and ``tls.key`` of the zone, for the global control plane's front door, and in
     ``ca.crt`` what it trusts there: none of it is from the region's authority."""
+    SNAPSHOT = "snapshot-token"
+    """``accessor`` and ``token`` of a token that may take snapshots and do nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class Blueprint:
     """Digest of the servers' certificates: they start anew to take over other ones."""
     mesh_certificates: str = ""
     """The same of the mesh."""
+    certificates_expire: str = ""
+    """When these expire, as in RFC 3339."""
 
     @property
     def name(self) -> str:
@@ -85,7 +90,7 @@ class Blueprint:
     @property
     def namespace(self) -> str:
         """Namespace of the control plane."""
-        return f"{self.continent.spec.prefix}{self.name}"
+        return self.continent.namespace_of(self.name)
 
     def object_name(self, part: Component | SecretName) -> str:
         """Name the objects of *part*."""

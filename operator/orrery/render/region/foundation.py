@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from orrery.names import ANNOTATION_OWNER
 from orrery.render.region.blueprint import (
     HTTP_PORT,
     RPC_PORT,
@@ -23,31 +24,39 @@ Rule = Mapping[str, Any]
 
 
 def render_foundation(blueprint: Blueprint) -> list[Manifest]:
-    """Render the namespace, the account of its pods, and the connections that are allowed in it.
+    """Render the namespace, the accounts of its pods, and the connections that are allowed in it.
 
-    The account has no rights and its token reaches no pod: a control plane does not talk to
+    The accounts have no rights and no pod gets a token: a control plane does not talk to
     Kubernetes. No connection leaves the namespace but for DNS.
     """
+    namespace = render_namespace(blueprint, {ANNOTATION_OWNER: blueprint.continent.metadata.name})
     return [
-        render_namespace(blueprint),
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": blueprint.metadata(Component.NOMAD),
-            "automountServiceAccountToken": False,
-        },
+        namespace,
+        *(account(blueprint, component) for component in (Component.NOMAD, Component.FRONT_DOOR)),
         deny_all(blueprint),
         allow_dns(blueprint),
         *_allow_components(blueprint),
     ]
 
 
-def render_namespace(site: Site) -> Manifest:
+def render_namespace(site: Site, annotations: Mapping[str, str] | None = None) -> Manifest:
     """Render the namespace, in which no pod may ask for more than Pod Security allows."""
     modes = ("enforce", "audit", "warn")
     security = {f"pod-security.kubernetes.io/{mode}": POD_SECURITY for mode in modes}
     metadata = {"name": site.namespace, "labels": site.labels() | security}
+    if annotations:
+        metadata["annotations"] = dict(annotations)
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+
+def account(site: Site, component: Component) -> Manifest:
+    """Render the account of the pods of *component*, which has no rights."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": site.metadata(component),
+        "automountServiceAccountToken": False,
+    }
 
 
 def deny_all(site: Site) -> Manifest:
@@ -64,10 +73,16 @@ def allow_dns(site: Site) -> Manifest:
 
 def _allow_components(blueprint: Blueprint) -> list[Manifest]:
     """Allow servers each other, the front door the servers, and everybody the front door."""
-    servers, front_door, bootstrap = (
+    servers, front_door, bootstrap, snapshot = (
         {"matchLabels": blueprint.selector(component)}
-        for component in (Component.NOMAD, Component.FRONT_DOOR, Component.BOOTSTRAP)
+        for component in (
+            Component.NOMAD,
+            Component.FRONT_DOOR,
+            Component.BOOTSTRAP,
+            Component.SNAPSHOT,
+        )
     )
+    callers = {Component.BOOTSTRAP: bootstrap, Component.SNAPSHOT: snapshot}
     http, rpc = port(HTTP_PORT), port(RPC_PORT)
     among_servers = [rpc, port(SERF_PORT), port(SERF_PORT, "UDP")]
     return [
@@ -78,7 +93,7 @@ def _allow_components(blueprint: Blueprint) -> list[Manifest]:
             ingress=[
                 {"from": [{"podSelector": servers}], "ports": among_servers},
                 {"from": [{"podSelector": front_door}], "ports": [http, rpc]},
-                {"from": [{"podSelector": bootstrap}], "ports": [http]},
+                *({"from": [{"podSelector": pods}], "ports": [http]} for pods in callers.values()),
             ],
             egress=[{"to": [{"podSelector": servers}], "ports": among_servers}],
         ),
@@ -90,11 +105,14 @@ def _allow_components(blueprint: Blueprint) -> list[Manifest]:
             ingress=[{"ports": [http, rpc]}],
             egress=[{"to": [{"podSelector": servers}], "ports": [http, rpc]}],
         ),
-        policy(
-            blueprint,
-            Component.BOOTSTRAP,
-            bootstrap,
-            egress=[{"to": [{"podSelector": servers}], "ports": [http]}],
+        *(
+            policy(
+                blueprint,
+                component,
+                pods,
+                egress=[{"to": [{"podSelector": servers}], "ports": [http]}],
+            )
+            for component, pods in callers.items()
         ),
     ]
 

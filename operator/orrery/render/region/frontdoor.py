@@ -164,6 +164,7 @@ def _deployment(site: Site, files: Mapping[str, str], envoys: Envoys) -> Manifes
 
 def _pod(site: Site, selector: Mapping[str, str], envoys: Envoys) -> dict[str, Any]:
     return {
+        "serviceAccountName": site.object_name(Component.FRONT_DOOR),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,

@@ -10,6 +10,7 @@ from orrery.render.region.foundation import render_foundation
 from orrery.render.region.frontdoor import render_front_door, render_load_balancer
 from orrery.render.region.mesh import render_mesh, render_store
 from orrery.render.region.servers import render_servers
+from orrery.render.region.snapshots import render_snapshots
 
 FOUNDATION: Final = "foundation"
 LOAD_BALANCER: Final = "load-balancer"
@@ -18,6 +19,7 @@ BOOTSTRAP: Final = "bootstrap"
 FRONT_DOOR: Final = "front-door"
 MESH_STORE: Final = "mesh-store"
 MESH: Final = "mesh"
+SNAPSHOTS: Final = "snapshots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,5 +46,6 @@ def render_region(blueprint: Blueprint) -> Sequence[Layer]:
             Layer(BOOTSTRAP, render_bootstrap(blueprint)),
             Layer(MESH_STORE, render_store(blueprint)),
             Layer(MESH, render_mesh(blueprint)),
+            Layer(SNAPSHOTS, render_snapshots(blueprint)),
         ]
     return layers

@@ -38,13 +38,18 @@ DATA_FOLDER: Final = "/var/lib/nomad"
 TEMPORARY_FOLDER: Final = "/tmp"  # noqa: S108 - a volume of its own, for snapshots on their way
 
 SETTLE_SECONDS: Final = 30
-"""How long a server must be up before the next one is touched.
+"""How long a server must be up before the next one is touched, or autopilot is asked about it.
 
 A server that was away for long has no vote until autopilot saw it healthy for 10 s, which takes
-it 15 s (measured, 2.0.6): to lose another one before that can be the quorum.
+it 15 s (measured, 2.0.6): to lose another one before that can be the quorum. What autopilot says
+of a server that was away for a moment only may still be from before.
 """
 
 STOP_SECONDS: Final = 30
+
+INTRODUCTION_DEFAULT: Final = "30m"
+INTRODUCTION_LONGEST: Final = "8h"
+"""How long a machine may take to join; Nomad cuts what is asked for beyond (2.0.6)."""
 
 _PORTS: Final = {
     "http": (HTTP_PORT, "TCP"),
@@ -119,6 +124,12 @@ def _configuration(blueprint: Blueprint) -> dict[str, Any]:
             "heartbeat_grace": "60s",
             # Who reads the stream may be away for a while: the default keeps 100 events.
             "event_buffer_size": 10_000,
+            # A certificate alone is not enough to join: a machine is introduced, once.
+            "client_introduction": {
+                "enforcement": "strict",
+                "default_identity_ttl": INTRODUCTION_DEFAULT,
+                "max_identity_ttl": INTRODUCTION_LONGEST,
+            },
         },
         "autopilot": {"cleanup_dead_servers": True},
         # A pod that ends comes back: it must not leave the raft meanwhile.
@@ -204,7 +215,8 @@ def _stateful_set(blueprint: Blueprint, files: Mapping[str, str]) -> Manifest:
             "replicas": blueprint.class_.spec.nomad.servers,
             "serviceName": blueprint.object_name(Component.NOMAD),
             "podManagementPolicy": "Parallel",
-            "updateStrategy": {"type": "RollingUpdate"},
+            # At rest. Orrery holds the partition high in an update, and lowers it server by server.
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
             "minReadySeconds": SETTLE_SECONDS,
             "selector": {"matchLabels": blueprint.selector(Component.NOMAD)},
             "template": {
@@ -326,6 +338,7 @@ def _digests(blueprint: Blueprint, files: Mapping[str, str]) -> dict[str, str]:
     digests = {names.ANNOTATION_CONFIGURATION: _digest(files)}
     if blueprint.certificates:
         digests[names.ANNOTATION_CERTIFICATES] = blueprint.certificates
+        digests[names.ANNOTATION_CERTIFICATES_EXPIRE] = blueprint.certificates_expire
     return digests
 
 

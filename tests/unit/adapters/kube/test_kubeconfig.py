@@ -101,6 +101,11 @@ def test_embedded_certificates_are_taken() -> None:
         pytest.param(cluster(server="file:///etc/passwd"), "not a URL", id="file"),
         pytest.param(cluster(server=7), "server must be text", id="number"),
         pytest.param(cluster(**{"proxy-url": "socks5://eu.example"}), "proxy-url must", id="socks"),
+        pytest.param(
+            cluster(**{"proxy-url": "http://me:s3cret@proxy.example:3128"}),
+            "proxy-url must",
+            id="proxy-with-user",
+        ),
         pytest.param(user(token="a b"), "token has characters", id="token-with-blank"),
         pytest.param(user(token=""), "holds no credentials", id="no-credentials"),
         pytest.param(user(**{"client-certificate-data": encoded("c")}), "go together", id="no-key"),

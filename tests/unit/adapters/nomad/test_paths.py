@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orrery.adapters.nomad.paths import job_path, namespace_path, variable_target
+from orrery.adapters.nomad.paths import job_path, log_target, namespace_path, variable_target
 from orrery.errors import InvalidSpec
 
 HOSTILE = [
@@ -93,3 +93,15 @@ def test_what_is_accepted_stays_in_its_place(namespace: str, job_id: str) -> Non
 
     assert words.isascii()
     assert words.isprintable()
+
+
+@pytest.mark.parametrize("one", [*HOSTILE, "e0000000", "E0000000-0000-0000-0000-000000000000"])
+def test_hostile_allocation_ids_are_refused(one: str) -> None:
+    with pytest.raises(InvalidSpec, match="cannot be used as a Nomad allocation id"):
+        log_target(one, "app")
+
+
+@pytest.mark.parametrize("task", HOSTILE)
+def test_hostile_tasks_are_refused(task: str) -> None:
+    with pytest.raises(InvalidSpec, match="cannot be used as a Nomad task"):
+        log_target("e0000000-0000-0000-0000-000000000000", task)

@@ -44,6 +44,7 @@ def an_allocation(*events: dict[str, Any], **fields: Any) -> dict[str, Any]:
         "DesiredStatus": "run",
         "DeploymentStatus": None,
         "NodeName": "m1",
+        "NodeID": "n1",
         "TaskStates": {"app": {"Events": list(events)}},
     }
     return row | fields

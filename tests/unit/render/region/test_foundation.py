@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.unit.render.region.blueprints import a_blueprint
 
+from orrery.render.region import render_region
 from orrery.render.region.blueprint import Blueprint, Component, Manifest
 from orrery.render.region.foundation import render_foundation
 
@@ -66,9 +67,17 @@ def test_the_namespace_takes_restricted_pods_only() -> None:
 
 
 def test_pods_have_no_rights_in_kubernetes() -> None:
-    (account,) = of_kind("ServiceAccount")
+    accounts = of_kind("ServiceAccount")
 
-    assert account["automountServiceAccountToken"] is False
+    assert [a["metadata"]["name"] for a in accounts] == ["fra-nomad", "fra-front-door"]
+    assert not any(account["automountServiceAccountToken"] for account in accounts)
+    named = {
+        (m["metadata"]["name"], m["spec"]["template"]["spec"]["serviceAccountName"])
+        for layer in render_region(a_blueprint())
+        for m in layer.manifests
+        if m["kind"] in {"StatefulSet", "Deployment"}
+    }
+    assert named == {("fra-nomad", "fra-nomad"), ("fra-front-door", "fra-front-door")}
     kinds = {manifest["kind"] for manifest in render_foundation(a_blueprint())}
     assert kinds == {"Namespace", "ServiceAccount", "NetworkPolicy"}
 

@@ -245,6 +245,7 @@ def test_an_election_costs_no_allocation_and_no_event() -> None:
 
     assert server["heartbeat_grace"] == "60s"
     assert server["event_buffer_size"] >= 10_000
+    assert server["client_introduction"]["enforcement"] == "strict"
 
 
 def test_files_that_are_read_are_files_that_are_mounted() -> None:
@@ -354,7 +355,10 @@ def test_one_node_is_enough_and_more_are_used() -> None:
 def test_one_server_at_a_time_is_touched_and_has_time_to_get_its_vote_back() -> None:
     stateful_set = of_kind("StatefulSet")["spec"]
 
-    assert stateful_set["updateStrategy"] == {"type": "RollingUpdate"}
+    assert stateful_set["updateStrategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"partition": 0},
+    }
     assert stateful_set["minReadySeconds"] >= 30
     assert of_kind("PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
     assert configuration()["leave_on_terminate"] is False

@@ -1,0 +1,196 @@
+"""What a machine's bundle is made of: read from three places, and issued."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from orrery import names
+from orrery.adapters.kube import HubSource, KubeClusterFactory
+from orrery.adapters.nomad.introduction import Introduction, introduce
+from orrery.adapters.pki import CryptographyPki
+from orrery.api.base import nanoseconds
+from orrery.api.continent import Continent
+from orrery.api.region import Region
+from orrery.api.regionclass import RegionClass
+from orrery.api.validation import (
+    ValidationFailure,
+    validate_continent,
+    validate_region,
+    validate_region_class,
+)
+from orrery.cli.hub import Reader, Target, find, reading
+from orrery.errors import InvalidSpec, NotYet
+from orrery.planning.certificates import OVERLAP, HeldAuthority
+from orrery.planning.joining import check_joinable, lifetime_within, signer
+from orrery.ports import ClusterAccess, ContinentalCluster, KeyPair, Kind, ObjectRef, Usage
+from orrery.reconcile.credentials import credentials
+from orrery.reconcile.secretfacts import decode, pair_in, read_facts
+from orrery.render.bundle import Join
+from orrery.render.bundle_readme import moment
+from orrery.render.region.blueprint import RPC_PORT, SecretName
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the user asks for, checked."""
+
+    region: str
+    data_center: str
+    machine: str
+    lifetime: timedelta | None
+    token_lifetime: timedelta
+    operator_namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A region, and what is known of it in the hub."""
+
+    region: Region
+    continent: Continent
+    class_: RegionClass
+    access: ClusterAccess
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """What the authority's Secret holds."""
+
+    held: HeldAuthority
+    pairs: dict[str, KeyPair] = field(repr=False)
+    """By name: ``tls``, and ``next`` while there is a successor."""
+
+
+async def join(order: Order, target: Target) -> Join:
+    """Ask the hub, the continent's cluster and the region's Nomad, and issue the certificate.
+
+    Raises what they raise, with a sentence for whoever gave the order.
+    """
+    async with reading(target) as reader:
+        host = await host_of(reader, order, target)
+        name = host.region.credentials_secret
+        secret = await reader.read_secret(order.operator_namespace, name)
+        ours = credentials(host.region, secret, namespace=order.operator_namespace)
+        clusters = KubeClusterFactory(HubSource(target.kubeconfig, target.context))
+        cluster = clusters.connect(host.access)
+        try:
+            authority = await authority_of(cluster, host)
+        finally:
+            await cluster.close()
+        now = datetime.now(UTC)
+        introduction = await introduce(ours, machine=order.machine, lifetime=order.token_lifetime)
+    return issued(order, host, authority, introduction, now)
+
+
+async def host_of(reader: Reader, order: Order, target: Target) -> Host:
+    """Read the Region and what it names. Raises `InvalidSpec` or `NotYet`."""
+    try:
+        region = validate_region(await find(reader, Kind.REGION, order.region, target))
+        check_joinable(region)
+        spec = region.spec
+        class_ = validate_region_class(await find(reader, Kind.REGION_CLASS, spec.class_, target))
+        continent = validate_continent(await find(reader, Kind.CONTINENT, spec.continent, target))
+    except ValidationFailure as failure:
+        raise InvalidSpec("InvalidSpec", f"region {order.region}: {failure}") from failure
+    access = await _access(reader, continent, order.operator_namespace)
+    return Host(region, continent, class_, access)
+
+
+async def _access(reader: Reader, continent: Continent, namespace: str) -> ClusterAccess:
+    """Find the way to the continent's cluster. Raises `InvalidSpec` when there is none."""
+    where = f'Continent "{continent.metadata.name}"'
+    cluster = continent.spec.cluster
+    if cluster is None:
+        raise InvalidSpec("ContinentWithoutCluster", f"{where} has no spec.cluster")
+    reference = cluster.kubeconfig_secret_ref
+    if reference is None:
+        return ClusterAccess()
+    secret = await reader.read_secret(namespace, reference.name)
+    text = b"" if secret is None else secret.data.get(reference.key, b"")
+    if not text:
+        message = (
+            f"{where}: spec.cluster.kubeconfigSecretRef: Secret "
+            f'"{reference.name}" in namespace "{namespace}" has no "{reference.key}"'
+        )
+        raise InvalidSpec("CredentialsInvalid", message)
+    return ClusterAccess(text.decode(errors="replace"))
+
+
+async def authority_of(cluster: ContinentalCluster, host: Host) -> Authority:
+    """Read the region's authority, and make sure that it is the one that the Region remembers."""
+    region = host.region
+    namespace = f"{host.continent.spec.prefix}{region.metadata.name}"
+    name = f"{region.metadata.name}-{SecretName.AUTHORITY}"
+    where = f'Secret "{name}" in namespace "{namespace}" of the continent\'s cluster'
+    found = await cluster.read(ObjectRef("v1", "Secret", namespace, name))
+    if found is None:
+        raise NotYet("AuthorityLost", f"{where} does not exist")
+    texts = decode(found)
+    held = read_facts(CryptographyPki(), texts, {}).authority
+    if held is None:
+        raise InvalidSpec("AuthorityLost", f"{where} is damaged: restore it from a backup")
+    assert region.status, "check_joinable has looked"
+    assert region.status.control_plane, "check_joinable has looked"
+    if region.status.control_plane.authority not in held.known:
+        message = f"{where} holds another authority than the Region's status tells"
+        raise InvalidSpec("AuthorityLost", message)
+    return Authority(held, {"tls": pair_in(texts), "next": pair_in(texts, "next")})
+
+
+def issued(
+    order: Order, host: Host, authority: Authority, introduction: Introduction, now: datetime
+) -> Join:
+    """Issue the machine's certificate, and put together what it needs to know."""
+    held, region = authority.held, host.region.metadata.name
+    by = signer(held, now)
+    described = held.successor if by == "next" and held.successor else held.current
+    lasts = order.lifetime or timedelta(
+        microseconds=nanoseconds(host.class_.spec.pki.certificate_lifetime) // 1000
+    )
+    lasts = lifetime_within(described.not_after, lasts, now)
+    host_names = [names.client_host(region)]
+    if order.machine:
+        host_names.append(names.machine_host(region, order.machine))
+    pair = CryptographyPki().issue(
+        authority.pairs[by],
+        host_names[0],
+        hosts=host_names,
+        usages=list(Usage),
+        lifetime=lasts,
+        now=now,
+    )
+    if held.successor is not None and by == "tls":
+        _warn_of_rotation(held)
+    others = [other for other in authority.pairs if other != by]
+    trusted = [authority.pairs[key].certificate.strip() for key in (by, *others)]
+    status = host.region.status
+    return Join(
+        region=region,
+        data_center=order.data_center,
+        machine=order.machine,
+        servers=_servers(host.region),
+        version=status.nomad.version if status and status.nomad else "",
+        authority="".join(f"{pem}\n" for pem in trusted if pem),
+        pin=described.fingerprint,
+        pair=pair,
+        token=introduction.token,
+        made=now,
+        token_expires=introduction.expires,
+        certificate_expires=now + lasts,
+    )
+
+
+def _servers(region: Region) -> list[str]:
+    """Say where the front door is: its name first, which outlives its address, if it has one."""
+    told = region.status.control_plane if region.status else None
+    assert told, "check_joinable has looked"
+    hosts = dict.fromkeys(host for host in (region.spec.front_door.host, told.address) if host)
+    return [f"{host}:{RPC_PORT}" for host in hosts]
+
+
+def _warn_of_rotation(held: HeldAuthority) -> None:
+    since = held.trusted_since
+    after = f" after {moment(since + OVERLAP)}" if since else " in two hours"
+    message = "the region's authority is being replaced: make the bundle again"
+    click.echo(f"Warning: {message}{after}", err=True)
