@@ -40,7 +40,7 @@ BLUEPRINTS |= {
     ),
 }
 EACH = [pytest.param(blueprint, id=name) for name, blueprint in BLUEPRINTS.items()]
-FOUNDATION_KINDS = ["Namespace", "ServiceAccount", *["NetworkPolicy"] * 5]
+FOUNDATION_KINDS = ["Namespace", *["ServiceAccount"] * 2, *["NetworkPolicy"] * 6]
 
 
 def path(manifest: Mapping[str, Any]) -> str:

@@ -19,16 +19,17 @@ from typing import Final, TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from orrery.ports import Certificate, KeyPair, Usage
+from orrery.ports import Certificate, KeyPair, SigningKey, Usage
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
@@ -123,6 +124,13 @@ class CryptographyPki:
     def gossip_key(self) -> str:
         """Make a key for the gossip of Nomad's servers: 32 random bytes in base64."""
         return b64encode(secrets.token_bytes(32)).decode()
+
+    def signing_key(self) -> SigningKey:
+        """Make an RSA key for signing tokens."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1)
+        return SigningKey(private.decode(), public.decode())
 
     def token(self) -> str:
         """Make a secret token: a random UUID."""

@@ -13,7 +13,7 @@ from orrery.cli.manifests import Manifest, read_manifests
 from orrery.errors import InvalidSpec
 from orrery.names import OPERATOR_NAMESPACE
 from orrery.ports import Document, KeyPair, Pki
-from orrery.reconcile.meshleaves import global_leaves
+from orrery.reconcile.meshleaves import global_leaves, signing_texts
 from orrery.reconcile.secretfacts import decode
 from orrery.render.globalmesh import NAME, GlobalMesh
 from orrery.render.region.blueprint import SecretName
@@ -50,7 +50,8 @@ def mesh() -> None:
 def secrets(namespace: str, operator_namespace: str, filename: str | None, days: int) -> None:
     """Print the Secrets that `orrery render global-mesh` names. They hold keys.
 
-    The first run makes the authority and the password of PostgreSQL: `kubectl create` refuses to
+    The first run makes the authority, the password of PostgreSQL and the key that signs tokens for
+    Kuma's API: `kubectl create` refuses to
     replace those that exist. Later runs are given the authority, print certificates only, and so
     renew them: the front door takes them over by itself, Kuma and PostgreSQL when their pods are
     started anew.
@@ -91,6 +92,7 @@ def mesh_secrets(
         made.append(_secret(where, _texts(pair, pair.certificate)))
         password = {PASSWORD_KEY: pki.token()}
         made.append(_secret(site.metadata(SecretName.POSTGRES_PASSWORD), password))
+        made.append(_secret(site.metadata(SecretName.KUMA_TOKENS), signing_texts(pki)))
         trusted = pair.certificate
     else:
         pair = KeyPair(authority.get("tls.crt", ""), authority.get("tls.key", ""))

@@ -35,7 +35,7 @@ from orrery.ports.nomad import (
     Submission,
     Variable,
 )
-from orrery.ports.pki import Certificate, KeyPair, Pki, Usage
+from orrery.ports.pki import Certificate, KeyPair, Pki, SigningKey, Usage
 from orrery.ports.values import Document, Key, Kind
 
 __all__ = [
@@ -73,6 +73,7 @@ __all__ = [
     "Right",
     "Secret",
     "ServerHealth",
+    "SigningKey",
     "Submission",
     "Usage",
     "Variable",

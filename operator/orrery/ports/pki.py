@@ -17,6 +17,14 @@ class KeyPair:
     key: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key that signs tokens, and the one that proves them, both PEM."""
+
+    private: str = field(repr=False)
+    public: str
+
+
 class Usage(StrEnum):
     """What a leaf certificate may prove."""
 
@@ -79,6 +87,9 @@ class Pki(Protocol):
 
     def gossip_key(self) -> str:
         """Make a key for the gossip of Nomad's servers: 32 random bytes in base64."""
+
+    def signing_key(self) -> SigningKey:
+        """Make an RSA key of 2048 bits for signing tokens, in the form PKCS #1 that Kuma reads."""
 
     def token(self) -> str:
         """Make a secret token: a random UUID."""

@@ -1,14 +1,18 @@
 """Say which certificates a mesh needs: a region's, and the global control plane's. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 
 from orrery import names
 from orrery.planning.certificates import Leaf
-from orrery.ports import Usage
+from orrery.ports import Pki, Usage
 from orrery.render.globalmesh import GlobalMesh
 from orrery.render.region.blueprint import Blueprint, Component, SecretName
+from orrery.render.region.kuma import PUBLIC_KEY, SIGNING_KEY
 from orrery.render.region.site import service_names
+
+TOKEN_KEYS = (SIGNING_KEY, PUBLIC_KEY)
+"""What the Secret of the key holds by which kuma-cp knows people."""
 
 _COMPONENTS = {
     SecretName.KUMA: Component.KUMA,
@@ -68,6 +72,12 @@ def global_leaves(mesh: GlobalMesh) -> Sequence[Leaf]:
 
 def _names(mesh: GlobalMesh, component: Component) -> list[str]:
     return service_names(mesh, mesh.object_name(component))
+
+
+def signing_texts(pki: Pki) -> Mapping[str, str]:
+    """Make the texts of that Secret."""
+    key = pki.signing_key()
+    return {SIGNING_KEY: key.private, PUBLIC_KEY: key.public}
 
 
 def canonical_hosts(*hosts: str) -> frozenset[str]:

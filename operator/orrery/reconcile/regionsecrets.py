@@ -29,7 +29,7 @@ from orrery.planning.certificates import (
     next_step,
 )
 from orrery.ports import Clock, ContinentalCluster, Document, KeyPair, ObjectRef, Pki
-from orrery.reconcile.meshleaves import mesh_leaf_secrets
+from orrery.reconcile.meshleaves import TOKEN_KEYS, mesh_leaf_secrets, signing_texts
 from orrery.reconcile.regionleaves import leaf_secrets, region_leaves
 from orrery.reconcile.secretfacts import (
     AUTHORITY_KEYS,
@@ -118,6 +118,8 @@ async def ensure_secrets(
         await keeper.keep(part, key, make)
     if SecretName.POSTGRES in leaf_secrets(blueprint):
         await keeper.keep(SecretName.POSTGRES_PASSWORD, PASSWORD_KEY, pki.token)
+    if SecretName.KUMA in leaf_secrets(blueprint):
+        await keeper.keep_all(SecretName.KUMA_TOKENS, lambda: signing_texts(pki), *TOKEN_KEYS)
     return keeper.outcome()
 
 
@@ -142,6 +144,8 @@ class _Keeper:
         ]
         if SecretName.POSTGRES in self._leaf_secrets:
             self._kept.append(SecretName.POSTGRES_PASSWORD)
+        if SecretName.KUMA in self._leaf_secrets:
+            self._kept.append(SecretName.KUMA_TOKENS)
         self._parts = {blueprint.object_name(part): part for part in self._kept}
         self._held: dict[SecretName, Document | None] = {}
 
@@ -193,11 +197,18 @@ class _Keeper:
 
     async def keep(self, part: SecretName, key: str, make: Callable[[], str]) -> None:
         """Create the Secret of *part* unless it exists; it is never replaced."""
+        await self.keep_all(part, lambda: {key: make()}, key)
+
+    async def keep_all(
+        self, part: SecretName, make: Callable[[], Mapping[str, str]], *keys: str
+    ) -> None:
+        """Do the same for a Secret with several *keys*."""
         if self._held[part] is None:
-            await self._create(part, {key: make()})
-        if not self._texts(part).get(key):
+            await self._create(part, make())
+        missing = [key for key in keys if not self._texts(part).get(key)]
+        if missing:
             name, namespace = self._blueprint.object_name(part), self._blueprint.namespace
-            message = f'Secret "{name}" in namespace "{namespace}" lacks {key}: restore it'
+            message = f'Secret "{name}" in namespace "{namespace}" lacks {missing[0]}: restore it'
             raise InvalidSpec(Reason.SECRET_INVALID, message)
 
     def outcome(self) -> SecretsOutcome:

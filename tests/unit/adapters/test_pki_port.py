@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
 
 from orrery.adapters.pki import CryptographyPki
@@ -115,6 +116,18 @@ def test_keys_and_tokens_are_random_and_of_the_form_that_nomad_takes() -> None:
     assert (str(UUID(token)), UUID(token).version) == (token, 4)
     assert key != PKI.gossip_key()
     assert token != PKI.token()
+
+
+def test_a_signing_key_is_of_the_form_that_kuma_reads() -> None:
+    key = PKI.signing_key()
+
+    private = load_pem_private_key(key.private.encode(), password=None)
+    assert isinstance(private, rsa.RSAPrivateKey)
+    assert private.key_size == 2048
+    assert load_pem_public_key(key.public.encode()) == private.public_key()
+    assert key.private.startswith("-----BEGIN RSA PRIVATE KEY-----")
+    assert key.public.startswith("-----BEGIN RSA PUBLIC KEY-----")
+    assert "PRIVATE" not in repr(key)
 
 
 @pytest.mark.parametrize(

@@ -85,3 +85,24 @@ def test_what_goes_by_itself_is_left_alone(metadata: dict[str, Any]) -> None:
 def test_no_kind_that_is_kept_is_looked_through() -> None:
     assert not {kind for _, kind in PRUNED} & (KEPT | {"Pod"})
     assert ("apps/v1", "StatefulSet") in PRUNED
+
+
+def test_what_is_of_a_retired_component_does_not_count() -> None:
+    bodies = live(20)
+    for body in bodies[:12]:
+        body["metadata"]["labels"] = {"app.kubernetes.io/name": "kuma"}
+
+    found = prune(bodies, refs(bodies[12:]), retired={"kuma"})
+
+    assert sorted(found.going) == sorted(refs(bodies[:12]))
+    assert found.held == ()
+
+
+def test_a_retired_component_takes_nothing_else_along() -> None:
+    bodies = live(20)
+    bodies[0]["metadata"]["labels"] = {"app.kubernetes.io/name": "kuma"}
+
+    found = prune(bodies, refs(bodies[12:]), retired={"kuma"})
+
+    assert found.going == {}
+    assert len(found.held) == 12

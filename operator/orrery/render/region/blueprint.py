@@ -56,6 +56,8 @@ class SecretName(StrEnum):
     """The same of its PostgreSQL."""
     POSTGRES_PASSWORD = "postgres-password"  # noqa: S105 - the name of a Secret
     """``password``: chosen before PostgreSQL is set up."""
+    KUMA_TOKENS = "kuma-tokens"
+    """``signing.key`` signs tokens for kuma-cp's API, ``public.pem`` proves them."""
     ZONE = "zone-tls"
     """``tls.crt`` and ``tls.key`` of the zone, for the global control plane's front door, and in
     ``ca.crt`` what it trusts there: none of it is from the region's authority."""

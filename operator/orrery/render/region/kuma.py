@@ -1,17 +1,23 @@
 """Render the kuma-cps of a control plane, a zone's or the global one, in universal mode. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+import orjson
 
 from orrery import names
 from orrery.render.region.blueprint import DATA_PLANE_PORT, Component, Manifest, SecretName
 from orrery.render.region.foundation import Rule, policy, port
+from orrery.render.region.frontdoor import digest
 from orrery.render.region.nomad_pod import USER, container_security, secret_volume
 from orrery.render.region.postgres import PASSWORD_KEY, POSTGRES_PORT, ROLE
 from orrery.render.region.site import Site, service_host
 
 TLS_FOLDER: Final = "/etc/kuma/tls"
+TOKENS_FOLDER: Final = "/etc/kuma/tokens"
+CONFIGURATION_FOLDER: Final = "/etc/kuma/configuration"
+CONFIGURATION_FILE: Final = "kuma-cp.yaml"
 DATABASE_FOLDER: Final = "/etc/kuma/database"
 WORK_FOLDER: Final = "/tmp/kuma"  # noqa: S108 - on a volume of its own
 TEMPORARY_FOLDER: Final = "/tmp"  # noqa: S108 - the same
@@ -27,6 +33,11 @@ CONNECTIONS: Final = 20
 
 DATABASE_KEYS: Final = ("host", "port", "username", "password", "dbname", "ca.crt")
 """What the Secret of a PostgreSQL that is not ours must hold."""
+
+SIGNING_KEY: Final = "signing.key"
+PUBLIC_KEY: Final = "public.pem"
+KEY_ID: Final = "orrery"
+"""Names the key in tokens: ``kumactl generate user-token --kid orrery``."""
 
 GRACE_SECONDS: Final = 30
 
@@ -63,8 +74,10 @@ class Kuma:
     sidecar_volumes: Sequence[Mapping[str, Any]] = ()
     egress: Sequence[Rule] = ()
     """What it may reach beside PostgreSQL and its like."""
-    annotations: Mapping[str, str] | None = None
-    """Of its pods: digests of what they start anew for."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """What its ConfigMap holds beside kuma-cp's own configuration."""
+    certificates: str = ""
+    """Digest of its certificates: it starts anew to take over other ones."""
 
 
 def managed_store(site: Site) -> Store:
@@ -111,15 +124,17 @@ def render_kuma(site: Site, settings: Kuma) -> list[Manifest]:
         {"name": name, "port": number, "targetPort": name, "protocol": "TCP"}
         for name, number in settings.ports.items()
     ]
+    files = {CONFIGURATION_FILE: configuration(), **settings.files}
     return [
         *_policies(site, settings),
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": files},
         {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": metadata,
             "spec": {"clusterIP": "None", "selector": selector, "ports": ports},
         },
-        _deployment(site, settings),
+        _deployment(site, settings, files),
         {
             "apiVersion": "policy/v1",
             "kind": "PodDisruptionBudget",
@@ -167,16 +182,30 @@ def _policies(site: Site, settings: Kuma) -> list[Manifest]:
     ]
 
 
-def _deployment(site: Site, settings: Kuma) -> Manifest:
+def configuration() -> str:
+    """Write what no variable of its environment can say: the key by which kuma-cp knows people.
+
+    Its own signing key is unknown to everybody, and the token that it would issue for ten years is
+    not wanted: who may read the Secret signs a token for as long as it is needed.
+    """
+    key = {"kid": KEY_ID, "keyFile": f"{TOKENS_FOLDER}/{PUBLIC_KEY}"}
+    tokens = {"bootstrapAdminToken": False, "validator": {"publicKeys": [key]}}
+    document = {"apiServer": {"authn": {"tokens": tokens}}}
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(document, option=options).decode()  # YAML has all of JSON.
+
+
+def _deployment(site: Site, settings: Kuma, files: Mapping[str, str]) -> Manifest:
     """Run kuma-cps side by side; those without a database must not: each would be the zone."""
     strategy = {
         "type": "RollingUpdate",
         "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
     }
     selector = site.selector(Component.KUMA)
-    metadata: dict[str, Any] = {"labels": site.labels(Component.KUMA)}
-    if settings.annotations:
-        metadata["annotations"] = dict(settings.annotations)
+    annotations = {names.ANNOTATION_CONFIGURATION: digest(files)}
+    if settings.certificates:
+        annotations[names.ANNOTATION_CERTIFICATES] = settings.certificates
+    metadata = {"labels": site.labels(Component.KUMA), "annotations": annotations}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -195,13 +224,18 @@ def _pod(site: Site, settings: Kuma, selector: Mapping[str, str]) -> dict[str, A
     apart = {"weight": 100, "podAffinityTerm": {**pods, "topologyKey": "kubernetes.io/hostname"}}
     volumes = [
         secret_volume(site, "tls", SecretName.KUMA),
+        _only(secret_volume(site, "tokens", SecretName.KUMA_TOKENS), "secret", PUBLIC_KEY),
+        _only(
+            {"name": "kuma", "configMap": {"name": site.object_name(Component.KUMA)}},
+            "configMap",
+            CONFIGURATION_FILE,
+        ),
         {"name": "temporary", "emptyDir": {}},
         *settings.sidecar_volumes,
     ]
     if settings.store.secret:
-        items = [{"key": "ca.crt", "path": "ca.crt"}]
-        source = {"secretName": settings.store.secret, "items": items}
-        volumes.append({"name": "database", "secret": source})
+        volume = {"name": "database", "secret": {"secretName": settings.store.secret}}
+        volumes.append(_only(volume, "secret", "ca.crt"))
     migrate = _program(site, settings, "migrate", "up") | {"name": "migrate"}
     return {
         "automountServiceAccountToken": False,
@@ -226,6 +260,12 @@ def _pod(site: Site, settings: Kuma, selector: Mapping[str, str]) -> dict[str, A
     }
 
 
+def _only(volume: Mapping[str, Any], source: str, key: str) -> dict[str, Any]:
+    """Have a volume hold one *key* of its source, and no other."""
+    items = [{"key": key, "path": key}]
+    return {**volume, source: {**volume[source], "items": items}}
+
+
 def _container(site: Site, settings: Kuma) -> dict[str, Any]:
     ports = {**settings.ports, "inter-cp": INTER_CP_PORT, "diagnostics": DIAGNOSTICS_PORT}
     return _program(site, settings, "run") | {
@@ -248,6 +288,8 @@ def _program(site: Site, settings: Kuma, *arguments: str) -> dict[str, Any]:
     address = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
     mounts = [
         {"name": "tls", "mountPath": TLS_FOLDER, "readOnly": True},
+        {"name": "tokens", "mountPath": TOKENS_FOLDER, "readOnly": True},
+        {"name": "kuma", "mountPath": CONFIGURATION_FOLDER, "readOnly": True},
         {"name": "temporary", "mountPath": TEMPORARY_FOLDER},
     ]
     if settings.store.secret:
@@ -255,7 +297,7 @@ def _program(site: Site, settings: Kuma, *arguments: str) -> dict[str, Any]:
     return {
         "image": site.image(settings.image),
         "command": ["kuma-cp"],
-        "args": list(arguments),
+        "args": [*arguments, f"--config-file={CONFIGURATION_FOLDER}/{CONFIGURATION_FILE}"],
         "env": [
             address,
             *(_variable(name, value) for name, value in environment(settings.variables).items()),
@@ -288,15 +330,6 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 def kuma_ports(*, is_global: bool) -> dict[str, int]:
     """Name the port that the front door leads to."""
     return {"kds": KDS_PORT} if is_global else {"kuma-dp-server": DATA_PLANE_PORT}
-
-
-def digests(certificates: str, configuration: str = "") -> dict[str, str]:
-    """Describe what kuma-cp starts anew for: it reads certificates at its start only."""
-    found = {
-        names.ANNOTATION_CERTIFICATES: certificates,
-        names.ANNOTATION_CONFIGURATION: configuration,
-    }
-    return {name: value for name, value in found.items() if value}
 
 
 def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:

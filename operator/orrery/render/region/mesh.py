@@ -18,12 +18,11 @@ from orrery.render.region.envoy_parts import (
 )
 from orrery.render.region.envoy_secrets import identity, trust, typed
 from orrery.render.region.foundation import Rule, port
-from orrery.render.region.frontdoor import digest, envoy_container, envoy_files, envoy_volumes
+from orrery.render.region.frontdoor import envoy_container, envoy_files, envoy_volumes
 from orrery.render.region.kuma import (
     KDS_PORT,
     Kuma,
     Store,
-    digests,
     external_store,
     kuma_ports,
     managed_store,
@@ -71,15 +70,10 @@ def render_mesh(blueprint: Blueprint) -> list[Manifest]:
         sidecar=_sidecar(blueprint) if files else None,
         sidecar_volumes=envoy_volumes(blueprint, Component.KUMA, SecretName.ZONE) if files else (),
         egress=_egress(mesh.global_address),
-        annotations=digests(blueprint.mesh_certificates, digest(files) if files else ""),
+        files=files,
+        certificates=blueprint.mesh_certificates,
     )
-    configuration = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": blueprint.metadata(Component.KUMA),
-        "data": files,
-    }
-    return [*([configuration] if files else []), *render_kuma(blueprint, settings)]
+    return render_kuma(blueprint, settings)
 
 
 def zone_variables(blueprint: Blueprint) -> dict[str, str]:
