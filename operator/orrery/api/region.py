@@ -266,6 +266,9 @@ class ControlPlaneStatus(StatusModel):
     last_snapshot: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
     """When a snapshot of its Nomad was last taken on schedule; absent while none was."""
 
+    snapshots_since: Annotated[str, Field(json_schema_extra={"format": "date-time"})] | None = None
+    """When the schedule of its snapshots began; absent while there is none."""
+
 
 class RegionStatus(StatusModel):
     """What Orrery last saw of the region."""

@@ -32,10 +32,10 @@ class Snapshots:
 
     interval: float
     """Seconds between two of them."""
-    latest: float | None
+    since: float
+    """Wall-clock seconds when their schedule began."""
+    latest: float | None = None
     """Wall-clock seconds of the last good one; None when there is none yet."""
-    problem: str = ""
-    """What went wrong with the last attempt, when it did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,11 +231,11 @@ def snapshot_recent(facts: CheckFacts) -> Finding | None:
     snapshots = facts.snapshots
     if snapshots is None:
         return skipped("the class configures no snapshots")
-    why = f": {snapshots.problem}" if snapshots.problem else ""
+    if facts.now - (snapshots.latest or snapshots.since) > SNAPSHOTS_MISSED * snapshots.interval:
+        where = "see the CronJob and its Jobs in the region's namespace"
+        return failed(f"{SNAPSHOTS_MISSED} snapshots in a row were missed: {where}")
     if snapshots.latest is None:
-        return failed(f"there is no snapshot yet{why}")
-    if facts.now - snapshots.latest > SNAPSHOTS_MISSED * snapshots.interval:
-        return failed(f"{SNAPSHOTS_MISSED} snapshots in a row were missed{why}")
+        return passed("the first snapshot is not due yet")
     return passed("the last snapshot is recent")
 
 

@@ -279,7 +279,8 @@ class ControlPlaneBuilder:
     async def take_snapshots(self, scope: ControlPlaneScope) -> None:
         """Have snapshots taken on schedule, where the class wants them."""
         if scope.blueprint.class_.spec.nomad.snapshots is None:
-            scope.told = scope.told.model_copy(update={"last_snapshot": None})
+            nothing = {"last_snapshot": None, "snapshots_since": None}
+            scope.told = scope.told.model_copy(update=nothing)
             return
         nomad = self._nomad.connect(decode(await self._credentials(scope)))
         try:
@@ -287,8 +288,12 @@ class ControlPlaneBuilder:
         finally:
             await nomad.close()
         await scope.enforce(SNAPSHOTS)
-        last = last_snapshot(scope.live_of("batch/v1", "CronJob", Component.SNAPSHOT))
-        scope.told = scope.told.model_copy(update={"last_snapshot": last})
+        cron_job = scope.live_of("batch/v1", "CronJob", Component.SNAPSHOT)
+        taken = {
+            "last_snapshot": last_snapshot(cron_job),
+            "snapshots_since": cron_job["metadata"].get("creationTimestamp"),
+        }
+        scope.told = scope.told.model_copy(update=taken)
 
     async def await_update(self, scope: ControlPlaneScope) -> None:
         """Hold until all servers are of the newest template; the layers above do not wait for it.

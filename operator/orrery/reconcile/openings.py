@@ -5,13 +5,13 @@ from datetime import datetime
 
 from orrery import names
 from orrery.api.base import nanoseconds
-from orrery.api.region import Region, RegionStatus
+from orrery.api.region import ControlPlaneStatus, Region, RegionStatus
 from orrery.api.regionclass import RegionClassSpec
 from orrery.api.regionopening import EVERYONE, Opening, OpeningStatus
 from orrery.api.validation import ValidationFailure, validate_region_class
 from orrery.errors import OrreryError
 from orrery.planning import checks, opening
-from orrery.planning.checkfacts import CheckFacts, Vitals
+from orrery.planning.checkfacts import CheckFacts, Snapshots, Vitals
 from orrery.ports import Clock, Hub, Key, Kind
 from orrery.reconcile.fleet import Fleet, Member
 from orrery.reconcile.inventory import Inventory
@@ -146,8 +146,10 @@ class Openings:
             servers_wanted=class_.nomad.servers if class_ else None,
             expires=datetime.fromisoformat(expires).timestamp() if expires else None,
             certificate_lifetime=nanoseconds(lifetime) / 10**9,
-            probes=actor.view.probes if actor else None,
-            probed_at=actor.view.probed_at if actor else None,
+            # A probe that is ordered and has told nothing yet holds the opening.
+            probes=() if member.probes is None and member.probe is not None else member.probes,
+            probed_at=member.probed_at,
+            snapshots=_snapshots(control_plane, class_),
         )
 
     def _class(self, region: Region) -> RegionClassSpec | None:
@@ -156,6 +158,20 @@ class Openings:
             return validate_region_class(body).spec if body is not None else None
         except ValidationFailure:
             return None
+
+
+def _snapshots(
+    control_plane: ControlPlaneStatus | None, class_: RegionClassSpec | None
+) -> Snapshots | None:
+    """Say how the snapshots do, where the class wants them and their schedule has begun."""
+    wanted = class_.nomad.snapshots if class_ else None
+    if wanted is None or control_plane is None or control_plane.snapshots_since is None:
+        return None
+    since, latest = (
+        datetime.fromisoformat(moment).timestamp() if moment else None
+        for moment in (control_plane.snapshots_since, control_plane.last_snapshot)
+    )
+    return Snapshots(nanoseconds(wanted.interval) / 10**9, since or 0.0, latest)
 
 
 def _waits(member: Member) -> bool:

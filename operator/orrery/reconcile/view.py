@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from orrery import names
-from orrery.planning.probes import MachineProbe
 from orrery.planning.protocol import Owner, Seen, owns
 from orrery.ports import AgentFacts, Job, JobList, Key, Kind, Node, RegionEvent
 
@@ -21,10 +20,6 @@ class RegionView:
     install: str
     agent: AgentFacts | None = None
     nodes: Sequence[Node] = ()
-    probes: Sequence[MachineProbe] | None = None
-    """What the probe jobs found; None: no probe is configured, or it has not run."""
-    probed_at: float | None = None
-    """Wall-clock seconds at which that was told."""
     namespaces: set[str] = field(default_factory=set)
     namespaces_unsure: bool = False
     """Whether a namespace may exist that is not listed: its creation had no known outcome."""
