@@ -31,6 +31,7 @@ class RegionalCaretaker(Caretaker):
         super().__init__(cluster, "")
         self.sick: set[str] = set()
         """Images whose pods do not become ready, and regions whose pods do not."""
+        self.pods.broken = self._is_sick
 
     def _service(self, body: dict[str, Any]) -> Status | None:
         if body["spec"].get("type") != "LoadBalancer":
@@ -38,14 +39,10 @@ class RegionalCaretaker(Caretaker):
         region = body["metadata"]["labels"][LABEL_REGION]
         return {"loadBalancer": {"ingress": [{"ip": address(region)}]}}
 
-    def _pods(self, body: dict[str, Any]) -> Status:
-        status = super()._pods(body)
-        images = {each["image"] for each in body["spec"]["template"]["spec"]["containers"]}
-        if self.sick & {*images, body["metadata"]["labels"][LABEL_REGION]}:
-            # One after the other: the first that is not ready holds the rest.
-            status |= dict.fromkeys(("readyReplicas", "availableReplicas"), status["replicas"] - 1)
-            status["updatedReplicas"] = 1
-        return status
+    def _is_sick(self, pod: dict[str, Any]) -> bool:
+        images = {each["image"] for each in pod["spec"].get("containers", ())}
+        region = pod["metadata"]["name"].partition("-")[0]
+        return bool(self.sick & {*images, region})
 
 
 @dataclass
@@ -68,6 +65,14 @@ class Planet:
             each["image"] for each in self.servers(region)["spec"]["template"]["spec"]["containers"]
         }
         return str(image)
+
+    def is_updated(self, region: str) -> bool:
+        """Whether all servers of the region are of the newest kind and ready."""
+        body = self.servers(region)
+        status, wanted = body["status"], body["spec"]["replicas"]
+        counts = status["updatedReplicas"], status["readyReplicas"]
+        seen = status["observedGeneration"] == body["metadata"]["generation"]
+        return seen and counts == (wanted, wanted)
 
     def with_image(self, image: str) -> set[str]:
         return {name for name in self.names if self.image(name) == image}
@@ -104,9 +109,10 @@ class Planet:
             lambda: all(
                 self.world.status(Key(Kind.REGION, "", name)).get("phase") == "Open"
                 for name in self.names
-            )
+            ),
+            within=600,
         )
-        await self.world.until(lambda: self.phase == "Succeeded")
+        await self.world.until(lambda: self.phase == "Succeeded", within=600)
         await self.world.settle(10)
 
     def watch(self) -> None:
