@@ -310,3 +310,19 @@ async def test_renewed_certificates_need_no_snapshot() -> None:
 
         assert set(started(eu)) == set(SERVERS)
         assert not jobs(eu)
+
+
+async def test_a_hub_that_forgot_the_region_goes_on_where_the_update_rests() -> None:
+    async with europe() as eu:
+        await opened(eu)
+        eu.world.apply(a_class(image=NEWER))
+        await eu.world.until(lambda: told(eu).startswith("updating servers: 1 of 3"))
+        eu.caretaker.pods.sick.add("fra-nomad-0")
+
+        await eu.world.controller.stop()
+        del eu.world.hub.objects[FRA]["status"]
+        await eu.world.restart_operator()
+        await eu.world.settle(120)
+
+        assert partition(eu) == 2
+        assert images(eu) == [IMAGE, IMAGE, NEWER]

@@ -182,8 +182,8 @@ class ControlPlaneBuilder:
                 f"{servers['spec']['replicas']}: fewer would lose the quorum, and are not made"
             )
             raise InvalidSpec(Reason.INVALID_SPEC, message)
-        # Before Nomad's ACL system is set up nothing runs in the region that needs the quorum.
-        if servers is not None and scope.told.bootstrapped:
+        # Before it was complete once nothing runs in the region that needs the quorum.
+        if servers is not None and scope.was_complete:
             update = ServerUpdate(
                 scope.blueprint,
                 scope.cluster,

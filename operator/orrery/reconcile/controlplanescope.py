@@ -43,6 +43,12 @@ class ControlPlaneScope:
     mesh_problem: OrreryError | None = None  # raise_mesh
 
     @property
+    def was_complete(self) -> bool:
+        """Whether machines may rely on it: the record says so, too, when the hub has forgotten."""
+        state = self.record["data"]["state"] if self.record is not None else "Building"
+        return self.told.bootstrapped or state != "Building"
+
+    @property
     def remark(self) -> OrreryError | None:
         """What is amiss though all is built."""
         return remark_on([ObjectRef.of(m) for m in self.rendered], self.applied, self.held)
