@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.builders import a_deployment, a_managed_region
-from tests.fakes.europe import EU, FRA, Europe, europe
+from tests.builders import a_class, a_deployment, a_managed_region
+from tests.fakes.europe import EU, FRA, IMAGE, Europe, europe
 
 from orrery.names import FIELD_MANAGER, FINALIZER_CONTINENT, FINALIZER_REGION
 from orrery.ports import Key, Kind, ObjectRef, Right
@@ -339,3 +339,21 @@ async def test_a_namespace_that_is_not_the_regions_is_left_alone() -> None:
 
         assert set(eu.cluster.objects) == before
         assert "Namespace orrery-fra is not Orrery's" in eu.sentence
+
+
+async def test_a_probe_that_finds_no_end_holds_no_teardown() -> None:
+    async with europe() as eu:
+        class_ = a_class(image=IMAGE)
+        class_["spec"]["probe"] = {"image": "registry.example/orrery:1"}
+        eu.world.apply(class_)
+        eu.world.regions["fra"].busy = True
+        await opened_or_not(eu)
+
+        eu.world.hub.delete(FRA)
+
+        await eu.world.until(lambda: gone(eu), within=300)
+
+
+async def opened_or_not(eu: Europe) -> None:
+    eu.world.apply(a_managed_region("fra", deletionPolicy="Teardown"))
+    await eu.world.until(lambda: eu.world.regions["fra"].job("orrery--system", "probe") is not None)

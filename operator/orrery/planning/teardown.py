@@ -11,6 +11,7 @@ from orrery.names import (
     LABEL_INSTALL,
     LABEL_REGION,
     hub_namespace,
+    system_namespace,
 )
 from orrery.planning.ownership import owner_of
 from orrery.ports import Document, JobStub, ObjectRef
@@ -82,10 +83,14 @@ def next_step(
     return _wave(wave) if wave else Step(going={ref: str(namespace["metadata"]["uid"])})
 
 
-def running(jobs: Sequence[JobStub]) -> list[JobStub]:
-    """Return those of a region's *jobs* that run, or are about to; sorted by their names."""
+def running(jobs: Sequence[JobStub], *, install: str) -> list[JobStub]:
+    """Return those of a region's *jobs* that run, or are about to; sorted by their names.
+
+    What *install* itself runs there, as the probe of the machines, is nobody's to be lost.
+    """
+    ours = system_namespace(install)
     return sorted(
-        (job for job in jobs if not job.stop and job.status != "dead"),
+        (j for j in jobs if not j.stop and j.status != "dead" and j.namespace != ours),
         key=lambda job: (job.namespace, job.id),
     )
 

@@ -193,7 +193,7 @@ class Teardown:
     async def _count(self, nomad: RegionNomad) -> Leaving | None:
         """Look for jobs that run in the region, whosever they are; None when there is none."""
         try:
-            jobs = running((await nomad.list_jobs()).jobs)
+            jobs = running((await nomad.list_jobs()).jobs, install=self._install)
         except (Unreachable, Refused) as error:
             log.debug(error.message, extra={"reason": error.reason})
             return _UNKNOWN
