@@ -297,3 +297,19 @@ async def test_regions_built_before_classes_were_remembered_are_left_as_they_are
 
         assert world.cluster.writes["apply"] - before == len(world.names)
         assert world.record("par")["state"] == "Settled"
+
+
+async def test_a_region_that_is_being_torn_down_holds_no_other() -> None:
+    async with planet(("fra", "par")) as world:
+        world.world.apply(a_managed_region("fra"))
+        world.world.apply(a_managed_region("par", deletionPolicy="Teardown"))
+        await world.world.settle(200)
+        theirs = {"name": "theirs", "namespace": "orrery-par"}
+        world.cluster.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": theirs})
+        world.world.hub.delete(Key(Kind.REGION, "", "par"))
+        await world.world.settle(60)
+        await world.world.restart_operator()
+
+        world.change_class(soak="10s")
+
+        await world.world.until(lambda: world.image("fra") == NEWER)

@@ -266,6 +266,7 @@ class ClassRollouts:
             member
             for _, member in self.fleet.members()
             if member.region.spec.is_managed and member.region.spec.class_ == class_name
+            and not (member.teardown or member.is_unused)  # It is given nothing any more.
         ]
 
     async def _report(
