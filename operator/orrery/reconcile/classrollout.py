@@ -265,7 +265,8 @@ class ClassRollouts:
         return [
             member
             for _, member in self.fleet.members()
-            if member.region.spec.is_managed and member.region.spec.class_ == class_name
+            if member.region.spec.is_managed
+            and member.region.spec.class_ == class_name
             and not (member.teardown or member.is_unused)  # It is given nothing any more.
         ]
 
