@@ -71,7 +71,9 @@ def forget(target: Target, name: str, *, yes: bool, force: bool) -> None:
                 await connection.demand(
                     "PATCH", _path(name), body=unheld(body), content_type=_MERGE_PATCH
                 )
-            await connection.demand("DELETE", _path(name), body=options)
+            gone = await connection.call("DELETE", _path(name), body=options)
+            if not (gone.ok or gone.missing):  # Missing: only its finalizer had held it.
+                raise connection.error_of(f"DELETE {_path(name)}", gone)
             click.echo(f"region {name} is forgotten")
 
     finish(work)
