@@ -75,6 +75,10 @@ class PlanError(click.ClickException):
     exit_code = ERROR
 
 
+_JUDGED: Final = (Kind.REGION_CLASS, Kind.REGION, Kind.CONTINENT)
+"""Kinds beside GlobalDeployment of which a plan can tell something."""
+
+
 @click.command(epilog=_EXAMPLE)
 @click.option(
     "-f",
@@ -114,8 +118,8 @@ def plan(
     try:
         manifests = read_manifests(*filenames)
         classes = accept_classes(manifests)
-        found = [m for m in manifests if m.is_deployment] if classes else None
-        if found is None:
+        found = [m for m in manifests if m.is_deployment]
+        if not any(m.is_ours(kind) for m in manifests for kind in _JUDGED):
             found = deployments_in(manifests, *filenames)
         deployments = accept_all([_placed(manifest, target) for manifest in found])
     except InvalidSpec as error:
