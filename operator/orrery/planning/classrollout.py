@@ -241,10 +241,13 @@ class _Rollout:
         What cannot be changed now is passed over, but not all of a wave: it is there to try.
         """
         views = [self.views[region] for region in wave.regions]
-        done = [v for v in views if v.updated and (v.settled or v.name in self.settle)]
+        done = [v for v in views if self._has_arrived(v)]
         open_ = [v for v in views if v not in done and v.name not in self.failed]
         passed_over = [v for v in open_ if not v.updated and (v.out_of_reach or not v.well)]
         return bool(done) and len(passed_over) == len(open_)
+
+    def _has_arrived(self, view: RegionView) -> bool:
+        return view.updated and (view.settled or view.name in self.settle)
 
     def _wave_of_now(self) -> Wave | None:
         reached = list(self._reached_waves())
@@ -275,6 +278,13 @@ class _Rollout:
     def _all_updated(self) -> str:
         if not self.views:
             return "no Managed region has this class"
+        built = [v.name for v in self.views.values() if v.fresh and not self._has_arrived(v)]
+        if len(built) == len(self.views):
+            return f"being built with revision {self.revision}: {_listed(built)}"
+        if built:
+            return (
+                f"all others have revision {self.revision}, being built with it: {_listed(built)}"
+            )
         return f"all regions have revision {self.revision}"
 
     def _say(
@@ -286,9 +296,7 @@ class _Rollout:
         go_back: Sequence[str] = (),
         wave: Wave | None = None,
     ) -> Decision:
-        done = [
-            v for v in self.views.values() if v.updated and (v.settled or v.name in self.settle)
-        ]
+        done = [v for v in self.views.values() if self._has_arrived(v)]
         return Decision(
             phase=phase,
             message=message,

@@ -112,6 +112,19 @@ def test_a_region_that_is_being_built_is_no_part_of_it() -> None:
     assert decide(fresh, a_view("par")).take == ("par",)
 
 
+def test_a_region_that_is_being_built_is_not_said_to_have_the_revision() -> None:
+    fresh = a_view("fra", fresh=True, updated=True, settled=False, problem="no address yet")
+    old = a_view("par", updated=True, settled=True)
+
+    alone, beside = decide(fresh), decide(fresh, old)
+
+    assert (alone.phase, alone.updated, alone.desired) == ("Complete", 0, 1)
+    assert alone.message.startswith("being built with revision ")
+    assert alone.message.endswith(": fra")
+    assert beside.message.startswith("all others have revision ")
+    assert beside.message.endswith(", being built with it: fra")
+
+
 def test_waves_go_one_after_the_other() -> None:
     waves = [{"name": "canary", "regions": ["was"]}]
 
