@@ -294,3 +294,24 @@ async def test_a_region_that_turns_us_away_is_shut_at_once_and_not_taken_for_sil
 
         assert condition
         assert (condition["status"], condition["reason"]) == ("False", "NomadUnsupported")
+
+
+async def test_a_second_region_on_one_nomad_is_refused_and_writes_nothing_there() -> None:
+    async with a_world() as world:
+        key = world.apply(a_deployment())
+        await world.until(lambda: world.is_ready(key))
+        before = dict(world.regions["was"].writes)
+
+        twin = a_region("was3")
+        twin["spec"]["controlPlane"] = a_region("was")["spec"]["controlPlane"]
+        world.apply(twin)
+        await world.settle(60)
+
+        stalled = world.condition(region_key("was3"), "Stalled")
+        assert stalled is not None
+        assert stalled["message"] == (
+            "spec.controlPlane.external.nomadAddress: https://nomad.was.example:4646 is the Nomad of "
+            'region "was" already: two regions on one Nomad undo each other\'s work'
+        )
+        assert world.status(region_key("was"))["phase"] == "Open"
+        assert dict(world.regions["was"].writes) == before

@@ -87,7 +87,7 @@ class Snapshots(Model):
     """How many are kept; the oldest go first. Default: 12."""
 
     storage: Annotated[str, forms.BYTES_QUANTITY.text(max_length=16)] = "10Gi"
-    """Size of the volume that holds them; it outlives the servers and the region's deletion. Default: 10Gi."""
+    """Size of the volume that holds them; it outlives the servers, and goes with the region's namespace when a Teardown deletes that. Default: 10Gi."""
 
 
 class NomadClass(Model):

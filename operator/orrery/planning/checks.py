@@ -243,7 +243,7 @@ def zone_online(facts: CheckFacts) -> Finding | None:
     """Demand that the global control plane of the mesh sees the zone."""
     zone = facts.zone
     if zone is None:
-        return skipped("the class has no mesh")
+        return skipped("nobody asks the global control plane of a mesh yet")
     if zone.online:
         return passed(zone.message or "the global control plane sees the zone")
     return failed(zone.message or "the global control plane does not see the zone")

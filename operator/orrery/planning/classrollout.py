@@ -47,6 +47,8 @@ class RegionView:
     """Whether waiting will not cure the problem."""
     lasts: float = 0
     """Seconds for which it has been well, or not well, with what it was given."""
+    unseen: bool = False
+    """Whether its Nomad does not answer."""
     out_of_reach: str = ""
     """Why nothing can be changed there now, as a sentence; empty when it can."""
 
@@ -187,7 +189,9 @@ class _Rollout:
         return self._say("RolledBack", message)
 
     def _rolls_back(self) -> bool:
-        too_many = len(self.failed) > self.rollout.max_failed_regions
+        # One that went dark with the change stops it, and tells too little to undo it everywhere.
+        seen = [name for name in self.failed if not self.views[name].unseen]
+        too_many = len(seen) > self.rollout.max_failed_regions
         return too_many and self.rollout.on_failure == "RollBack"
 
     def _blame(self) -> str:
@@ -195,8 +199,13 @@ class _Rollout:
         return f"it failed in {_listed(sorted({*refused, *self.failed}))}"
 
     def _failed(self, view: RegionView) -> bool:
-        """Tell whether a region counts as failed; what it does after a rollout is not its doing."""
-        if not view.problem or (view.settled and not self.behind):
+        """Tell whether a region counts as failed; what it does after a rollout is not its doing.
+
+        Unknown is not failed: a region that nobody sees, or reaches, holds the others and no more.
+        """
+        if not view.problem or view.out_of_reach:
+            return False
+        if view.settled and (view.unseen or not self.behind):
             return False
         return view.hopeless or view.lasts >= self.deadline
 

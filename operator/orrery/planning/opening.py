@@ -83,7 +83,7 @@ def _hindrance(at: OpeningStatus, facts: OpeningFacts) -> _Hindrance | None:
     name = following.name if following else EVERYONE
     needs_approval = facts.opening.mode == "Manual" or bool(following and following.approval)
     if needs_approval and facts.approved != name:
-        return _Hindrance(f'"{name}" to be approved: `orrery region approve`', approval=name)
+        return _Hindrance(f'"{name}" to be approved: `orrery region approve REGION`', approval=name)
     return None
 
 

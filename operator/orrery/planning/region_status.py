@@ -16,7 +16,7 @@ from orrery.api.region import (
     RegionStatus,
     Tombstone,
 )
-from orrery.api.regionopening import CheckStatus, OpeningStatus, RegionDisplay
+from orrery.api.regionopening import CheckName, CheckStatus, OpeningStatus, RegionDisplay
 from orrery.planning import conditions
 from orrery.planning.teardown import Leaving
 from orrery.ports import AgentFacts, Node
@@ -153,9 +153,14 @@ def _verdicts(facts: RegionFacts) -> list[conditions.Verdict]:
     return [ready_or_not, *moves[:1], *_impairments(facts)]
 
 
+_OF_THE_SERVERS: Final = frozenset({CheckName.NOMAD_QUORUM, CheckName.NOMAD_LEADER_STABLE})
+"""Checks that may fail while servers start anew one by one: that is told as the update."""
+
+
 def _impairments(facts: RegionFacts) -> list[conditions.Verdict]:
     """Say what is amiss in a region that answers: the worst of it."""
     verdicts: list[conditions.Verdict] = []
+    updating = facts.build_reason is Reason.UPDATING_SERVERS
     ready = sum(_usable(node) for node in facts.nodes)
     if facts.held_stops:
         message = (
@@ -171,7 +176,11 @@ def _impairments(facts: RegionFacts) -> list[conditions.Verdict]:
     elif not ready:
         message = f"none of {len(facts.nodes)} machines is ready, nothing can be placed"
         verdicts.append(conditions.abnormal(ConditionType.DEGRADED, Reason.NO_MACHINES, message))
-    elif failing := [check for check in facts.checks or () if check.status == "Fail"]:
+    elif failing := [
+        check
+        for check in facts.checks or ()
+        if check.status == "Fail" and not (updating and check.name in _OF_THE_SERVERS)
+    ]:
         message = "; ".join(f"{check.name}: {check.message}" for check in failing)
         verdicts.append(conditions.abnormal(ConditionType.DEGRADED, Reason.CHECKS_FAILING, message))
     return verdicts

@@ -88,6 +88,7 @@ class Viewer:
             problem=problem,
             hopeless=hopeless,
             lasts=now - note.since,
+            unseen=member.is_dark,
             out_of_reach=out_of_reach,
         )
 

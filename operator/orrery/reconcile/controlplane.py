@@ -285,6 +285,8 @@ class ControlPlaneBuilder:
         nomad = self._nomad.connect(decode(await self._credentials(scope)))
         try:
             await keep_snapshot_token(scope.blueprint, scope.cluster, self._pki, nomad)
+        except NotYet as problem:  # Told in the end: what comes next does not wait for it.
+            scope.snapshot_problem = problem
         finally:
             await nomad.close()
         await scope.enforce(SNAPSHOTS)
@@ -302,6 +304,8 @@ class ControlPlaneBuilder:
         """
         if scope.pace.sentence:
             raise NotYet(Reason.UPDATING_SERVERS, scope.pace.sentence, retry_after=WAIT)
+        if scope.snapshot_problem is not None:
+            raise scope.snapshot_problem
 
     async def _servers(self, scope: ControlPlaneScope) -> Document | None:
         blueprint = scope.blueprint

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from orrery.api.region import ControlPlaneStatus
-from orrery.errors import OrreryError
+from orrery.errors import NotYet, OrreryError
 from orrery.planning.immutable import Refusal, keep_choices
 from orrery.ports import (
     ContinentalCluster,
@@ -40,6 +40,7 @@ class ControlPlaneScope:
     held: Sequence[ObjectRef] = ()  # clear_away
     secrets: SecretsOutcome | None = None  # keep_secrets
     pace: Pace = field(default_factory=Pace)  # raise_servers
+    snapshot_problem: NotYet | None = None  # take_snapshots
     mesh_problem: OrreryError | None = None  # raise_mesh
 
     @property

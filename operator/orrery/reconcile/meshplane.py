@@ -86,6 +86,14 @@ class MeshPlane:
             if not stateful_set_ready(postgres).ready:
                 message = "the PostgreSQL of the mesh is not ready"
                 raise NotYet(Reason.MESH_NOT_READY, message, retry_after=WAIT)
+            name = scope.blueprint.object_name(SecretName.POSTGRES_PASSWORD)
+            if await _read(scope, name) is None:
+                message = (
+                    f'Secret "{name}" in namespace "{scope.blueprint.namespace}", the password of '
+                    "the mesh's PostgreSQL, is gone: restore it from a backup, or set another "
+                    "password in PostgreSQL and make the Secret with it"
+                )
+                raise NotYet(Reason.MESH_NOT_READY, message, retry_after=PATIENCE)
         elif store.secret_ref is not None:
             held = await _read(scope, store.secret_ref.name)
             data = {} if held is None else decoded(held)

@@ -15,6 +15,7 @@ from orrery.errors import InvalidSpec, NotYet, Refused
 from orrery.planning.protocol import Owner
 from orrery.planning.region_news import news_of_region
 from orrery.planning.region_status import summarize_region
+from orrery.planning.twins import older_twin
 from orrery.ports import Clock, Credentials, Hub, HubEvent, Key, Kind
 from orrery.reconcile.actor import RegionActor
 from orrery.reconcile.assignment import Assignment
@@ -123,6 +124,7 @@ class RegionReconciler:
         return (
             self.accept,
             self._teardown.part,
+            self.find_twin,
             self.find_continent,
             self.find_class,
             self.find_control_plane,
@@ -149,6 +151,17 @@ class RegionReconciler:
         except ValidationFailure as failure:
             raise InvalidSpec(Reason.INVALID_SPEC, str(failure)) from failure
         scope.member = self._count_in(region, scope.body)
+
+    async def find_twin(self, scope: RegionScope) -> None:
+        """Refuse a Nomad that an older Region has already."""
+        region = scope.counted.region
+        others = (member.region for _, member in self._fleet.members())
+        if (twin := older_twin(region, others)) is not None:
+            message = (
+                f"spec.controlPlane.external.nomadAddress: {region.nomad_address} is the Nomad of "
+                f'region "{twin}" already: two regions on one Nomad undo each other\'s work'
+            )
+            raise InvalidSpec(Reason.INVALID_SPEC, message)
 
     async def find_continent(self, scope: RegionScope) -> None:
         """Hold until the continent exists."""

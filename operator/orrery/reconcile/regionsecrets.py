@@ -46,7 +46,7 @@ from orrery.reconcile.secretfacts import (
     read_facts,
     texts_of,
 )
-from orrery.render.region.blueprint import Blueprint, SecretName
+from orrery.render.region.blueprint import Blueprint, Component, SecretName
 from orrery.render.region.postgres import PASSWORD_KEY
 
 log = logging.getLogger(__name__)
@@ -116,11 +116,20 @@ async def ensure_secrets(
         if in_use:
             keeper.require(part)
         await keeper.keep(part, key, make)
-    if SecretName.POSTGRES in leaf_secrets(blueprint):
+    if SecretName.POSTGRES in leaf_secrets(blueprint) and not await _has_database(
+        blueprint, cluster
+    ):
         await keeper.keep(SecretName.POSTGRES_PASSWORD, PASSWORD_KEY, pki.token)
     if SecretName.KUMA in leaf_secrets(blueprint):
         await keeper.keep_all(SecretName.KUMA_TOKENS, lambda: signing_texts(pki), *TOKEN_KEYS)
     return keeper.outcome()
+
+
+async def _has_database(blueprint: Blueprint, cluster: ContinentalCluster) -> bool:
+    """Tell whether PostgreSQL runs: it took over its password once, and knows no other."""
+    name = blueprint.object_name(Component.POSTGRES)
+    ref = ObjectRef("apps/v1", "StatefulSet", blueprint.namespace, name)
+    return await cluster.read(ref) is not None
 
 
 class _Keeper:

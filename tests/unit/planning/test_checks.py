@@ -207,7 +207,7 @@ def test_a_region_that_is_well_passes_every_check() -> None:
             "3 snapshots in a row were missed: see the CronJob",
             id="never-a-snapshot",
         ),
-        pytest.param("ZoneOnline", {"zone": None}, "Skipped", "no mesh", id="no-mesh"),
+        pytest.param("ZoneOnline", {"zone": None}, "Skipped", "a mesh yet", id="no-mesh"),
         pytest.param("ZoneOnline", {"zone": Zone(online=False)}, "Fail", "does not see", id="zone"),
         pytest.param(
             "MachinesJoined", {"nodes": ()}, "Fail", "no machine has joined", id="no-machine"

@@ -181,6 +181,28 @@ def test_a_failure_takes_every_region_back_where_the_class_says_so() -> None:
     assert (last.go_back, last.take, last.phase) == ((), (), "RolledBack")
 
 
+def test_a_settled_region_that_nobody_sees_takes_nothing_back_and_holds_the_next() -> None:
+    dark = a_view("fra", updated=True, problem="it does not answer", unseen=True)
+
+    found = decide(dark, a_view("par"), onFailure="RollBack")
+
+    assert (found.phase, found.take, found.failed) == ("Waiting", (), ())
+
+
+def test_a_region_that_went_dark_with_the_change_stops_it_and_takes_nothing_back() -> None:
+    dark = a_view("fra", updated=True, settled=False, problem="it does not answer", unseen=True)
+
+    found = decide(dark, a_view("par"), onFailure="RollBack")
+
+    assert (found.phase, found.take, found.failed) == ("Failed", (), ("fra",))
+
+
+def test_a_region_out_of_reach_never_failed() -> None:
+    away = a_view("fra", updated=True, settled=False, problem="x", out_of_reach="no continent")
+
+    assert decide(away, a_view("par"), onFailure="RollBack").failed == ()
+
+
 def test_shares_are_rounded_down_but_never_to_none() -> None:
     regions: dict[str, dict[str, str]] = {f"r{i}": {} for i in range(10)}
 

@@ -145,7 +145,7 @@ def test_open_at_once_skips_everything_but_checks(opening: Opening) -> None:
         ),
         pytest.param(
             facts(Opening(mode="Manual")),
-            '"everyone" to be approved: `orrery region approve`',
+            '"everyone" to be approved: `orrery region approve REGION`',
             id="an-approval",
         ),
         pytest.param(
