@@ -33,6 +33,15 @@ from orrery.ports import Credentials, Document
 from orrery.ports.values import decoded
 from orrery.render.probe import CONNECTS
 
+OF_MACHINES: Final = {
+    "MachinesJoined",
+    "DriverHealthy",
+    "LatencyWithinBudget",
+    "RegistryPull",
+    "SmokeDeploy",
+}
+"""Checks that no region without a machine can pass."""
+
 BUILDS: Final = 3600
 """Seconds for the first test, which waits for what has to be built."""
 
@@ -105,7 +114,7 @@ class Europe:
         """Tell whether all that can pass without a machine does."""
         phase, checks = await self._phase(), await self.checks()
         gaps = {name for name, status in checks.items() if status not in {"Pass", "Skipped"}}
-        return phase == "Checking" and gaps == {"MachinesJoined", "DriverHealthy"}
+        return phase == "Checking" and gaps == OF_MACHINES
 
     async def checks(self) -> dict[str, str]:
         status = (await self.region()).get("status") or {}

@@ -58,7 +58,7 @@ def judge(facts: CheckFacts, *, before: Mapping[str, CheckStatus]) -> list[Check
         told = before.get(name)
         # That there was no probe says nothing of one that has found nothing yet.
         is_new = facts.reachable is True and make[0] == "probes" and facts.probes is not None
-        stands = told is not None and not (told.status == "Skipped" and is_new)
+        stands = told is not None and not (told.status in {"Skipped", "Unknown"} and is_new)
         if finding is None and told is not None and stands and told.message != _DISABLED:
             checks.append(Check(name, told.status, told.message))
         else:
