@@ -310,8 +310,8 @@ async def test_a_second_region_on_one_nomad_is_refused_and_writes_nothing_there(
         stalled = world.condition(region_key("was3"), "Stalled")
         assert stalled is not None
         assert stalled["message"] == (
-            "spec.controlPlane.external.nomadAddress: https://nomad.was.example:4646 is the Nomad of "
-            'region "was" already: two regions on one Nomad undo each other\'s work'
+            "spec.controlPlane.external.nomadAddress: https://nomad.was.example:4646 is the Nomad "
+            'of region "was" already: two regions on one Nomad undo each other\'s work'
         )
         assert world.status(region_key("was"))["phase"] == "Open"
         assert dict(world.regions["was"].writes) == before
