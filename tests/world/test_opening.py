@@ -245,12 +245,10 @@ async def test_open_at_once_skips_the_stages_but_no_check() -> None:
         await until_phase(eu, "Open")
 
 
-@pytest.mark.parametrize("by", ["annotation", "spec"])
+@pytest.mark.parametrize("by", ["true", "yes", "spec"])
 async def test_a_cordoned_region_carries_on_what_runs_and_takes_nothing_new(by: str) -> None:
     cordoned = (
-        region({names.ANNOTATION_CORDON: "true"})
-        if by == "annotation"
-        else region(lifecycle="Cordoned")
+        region(lifecycle="Cordoned") if by == "spec" else region({names.ANNOTATION_CORDON: by})
     )
     async with europe() as eu:
         eu.world.apply(region())

@@ -187,7 +187,8 @@ def gated(region: Region) -> bool:
 def is_cordoned(region: Region) -> bool:
     """Tell whether somebody cordoned the region, by its spec or beside it."""
     annotation = region.metadata.annotations.get(names.ANNOTATION_CORDON, "")
-    return region.spec.lifecycle == "Cordoned" or annotation == "true"
+    # Whoever wrote something else than "true" meant it all the same.
+    return region.spec.lifecycle == "Cordoned" or annotation.lower() not in {"", "false"}
 
 
 def _begun(region: Region, told: RegionStatus, *, now: str) -> OpeningStatus | None:
