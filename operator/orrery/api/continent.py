@@ -161,5 +161,6 @@ DEFINITION: Final = Definition(
         Column("Version", ".status.version"),
         Column("Last Seen", ".status.lastSeenTime", type="date"),
         Column("Age", ".metadata.creationTimestamp", type="date"),
+        Column("Status", '.status.conditions[?(@.type=="Ready")].message'),
     ),
 )
