@@ -50,6 +50,7 @@ class MortalEurope(MortalWorld):
         caretaker = Caretaker(self.cluster, ADDRESS)
         while True:
             caretaker.look()
+            self.regions["fra"].servers = caretaker.pods.health("fra")
             await asyncio.sleep(0.5)
 
 
