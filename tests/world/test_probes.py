@@ -357,10 +357,18 @@ async def test_a_managed_region_is_probed_at_its_front_door() -> None:
         body["spec"]["probe"] = PROBED
         eu.world.apply(body)
         eu.world.apply(a_managed_region("fra"))
-        await eu.opened()
+        await eu.world.until(lambda: eu.phase == "Checking")
         await eu.world.settle(10)
 
         job = eu.world.regions["fra"].job(SYSTEM, "probe")
         assert job is not None
         config = job["TaskGroups"][0]["Tasks"][0]["Config"]
         assert config["args"] == ["probe", "--address", f"{ADDRESS}:4647", "--count", "20"]
+
+
+async def test_what_a_probe_finds_is_what_the_checks_of_the_region_say() -> None:
+    async with a_probed_world() as world:
+        await world.settle(60)
+
+        told = {check["name"]: check["status"] for check in world.status(FRA)["checks"]}
+        assert told["SmokeDeploy"] == told["RegistryPull"] == told["LatencyWithinBudget"] == "Pass"

@@ -113,7 +113,7 @@ class MemoryNomad:
 
     def set_machines(self, *nodes: Node) -> None:
         """Have other machines than before; the event stream tells of it."""
-        self._nodes = nodes
+        self.nodes = nodes
         self.announce(RegionEvent("Node", "NodeRegistration", "", ""))
 
     def break_streams(self) -> None:
