@@ -32,7 +32,7 @@ from orrery.ports import (
     Secret,
 )
 from orrery.ports.values import decoded
-from orrery.reconcile.controlplanescope import WAIT, ControlPlaneScope, layer_of
+from orrery.reconcile.controlplanescope import WAIT, ControlPlaneScope
 from orrery.reconcile.credentials import decode
 from orrery.reconcile.manifests import enforce, prune_region
 from orrery.reconcile.meshplane import MeshPlane, retired_components
@@ -49,6 +49,7 @@ from orrery.render.region.layers import (
     LOAD_BALANCER,
     SERVERS,
     SNAPSHOTS,
+    render_layer,
 )
 
 
@@ -114,7 +115,7 @@ class ControlPlaneBuilder:
         if scope.record is not None:
             namespace = next(
                 m
-                for m in layer_of(scope.blueprint, FOUNDATION).manifests
+                for m in render_layer(scope.blueprint, FOUNDATION).manifests
                 if m["kind"] == "Namespace"
             )
             await enforce(scope.cluster, [namespace, scope.record], previous=scope.applied)
@@ -373,7 +374,7 @@ def _hub_failed(error: OrreryError) -> NotYet:
 
 
 def _stateful_set(blueprint: Blueprint) -> Manifest:
-    manifests = layer_of(blueprint, SERVERS).manifests
+    manifests = render_layer(blueprint, SERVERS).manifests
     return next(manifest for manifest in manifests if manifest["kind"] == "StatefulSet")
 
 

@@ -7,16 +7,13 @@ from typing import Final
 from orrery.api.region import ControlPlaneStatus
 from orrery.errors import NotYet, OrreryError
 from orrery.planning.immutable import Refusal, keep_choices
-from orrery.ports import (
-    ContinentalCluster,
-    Document,
-    ObjectRef,
-)
+from orrery.ports import ContinentalCluster, Document, ObjectRef
 from orrery.reconcile.manifests import AppliedMemory, enforce
 from orrery.reconcile.regionsecrets import SecretsOutcome
 from orrery.reconcile.remarks import remark_on
 from orrery.reconcile.serverupdate import Pace
-from orrery.render.region import Blueprint, Component, Layer, Manifest, render_region
+from orrery.render.region import Blueprint, Component, Manifest
+from orrery.render.region.layers import render_layer
 
 WAIT: Final = 3.0
 """Seconds after which something that comes by itself is looked at again."""
@@ -56,7 +53,7 @@ class ControlPlaneScope:
 
     async def enforce(self, name: str) -> None:
         """Bring the cluster to what the layer *name* says, at the pace of the servers' update."""
-        manifests = layer_of(self.blueprint, name).manifests
+        manifests = render_layer(self.blueprint, name).manifests
         self.rendered += manifests
         await self.enforce_all([self.pace.of(manifest) for manifest in manifests])
 
@@ -76,8 +73,3 @@ class ControlPlaneScope:
         """Return what the cluster holds of *component*, which was enforced in this pass."""
         name = self.blueprint.object_name(component)
         return self.live[ObjectRef(api_version, kind, self.blueprint.namespace, name)]
-
-
-def layer_of(blueprint: Blueprint, name: str) -> Layer:
-    """Render one layer."""
-    return next(layer for layer in render_region(blueprint) if layer.name == name)

@@ -17,10 +17,10 @@ from orrery.ports import Certificate, Clock, Document, Hub, KeyPair, ObjectRef, 
 from orrery.ports.values import decoded
 from orrery.reconcile.controlplanescope import WAIT, ControlPlaneScope
 from orrery.reconcile.secretfacts import decode, encode, pair_in, texts_of
-from orrery.render.region import Blueprint, Component, render_region
+from orrery.render.region import Blueprint, Component
 from orrery.render.region.blueprint import SecretName
 from orrery.render.region.kuma import DATABASE_KEYS
-from orrery.render.region.layers import MESH, MESH_STORE
+from orrery.render.region.layers import MESH, MESH_STORE, render_layer
 
 PATIENCE: Final = 30.0
 """The same of what somebody has to do."""
@@ -38,16 +38,16 @@ class MeshPlane:
 
     async def raise_mesh(self, scope: ControlPlaneScope) -> None:
         """Bring the mesh as far as it goes, and note what keeps it from going on."""
-        layers = {layer.name: layer.manifests for layer in render_region(scope.blueprint)}
+        store, mesh = (render_layer(scope.blueprint, name).manifests for name in (MESH_STORE, MESH))
         # All of it, be it reached or not: what is not among them is cleared away.
-        scope.rendered += [*layers[MESH_STORE], *layers[MESH]]
+        scope.rendered += [*store, *mesh]
         if not scope.blueprint.class_.spec.mesh.is_kuma:
             return
         try:
-            await scope.enforce_all(layers[MESH_STORE])
+            await scope.enforce_all(store)
             await self._prepare(scope)
             if scope.mesh_problem is None or await self._runs(scope):
-                await scope.enforce_all(layers[MESH])
+                await scope.enforce_all(mesh)
         except (InvalidSpec, NotYet, Refused) as problem:
             scope.mesh_problem = problem
 

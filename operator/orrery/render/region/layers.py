@@ -1,6 +1,6 @@
 """All of a region's control plane, in the order in which it is brought up. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,22 +30,30 @@ class Layer:
     manifests: Sequence[Manifest]
 
 
+_RENDERERS: Final[Mapping[str, Callable[[Blueprint], Sequence[Manifest]]]] = {
+    FOUNDATION: render_foundation,
+    LOAD_BALANCER: render_load_balancer,
+    SERVERS: render_servers,
+    FRONT_DOOR: render_front_door,
+    BOOTSTRAP: render_bootstrap,
+    MESH_STORE: render_store,
+    MESH: render_mesh,
+    SNAPSHOTS: render_snapshots,
+}
+"""In the order in which the layers are brought up."""
+
+_WITHOUT_ADDRESS: Final = (FOUNDATION, LOAD_BALANCER)
+
+
 def render_region(blueprint: Blueprint) -> Sequence[Layer]:
     """Render the control plane, layer by layer.
 
     Servers advertise the load balancer's address, so until it has one the layers end with it.
     """
-    layers = [
-        Layer(FOUNDATION, render_foundation(blueprint)),
-        Layer(LOAD_BALANCER, render_load_balancer(blueprint)),
-    ]
-    if blueprint.address:
-        layers += [
-            Layer(SERVERS, render_servers(blueprint)),
-            Layer(FRONT_DOOR, render_front_door(blueprint)),
-            Layer(BOOTSTRAP, render_bootstrap(blueprint)),
-            Layer(MESH_STORE, render_store(blueprint)),
-            Layer(MESH, render_mesh(blueprint)),
-            Layer(SNAPSHOTS, render_snapshots(blueprint)),
-        ]
-    return layers
+    names = _RENDERERS if blueprint.address else _WITHOUT_ADDRESS
+    return [render_layer(blueprint, name) for name in names]
+
+
+def render_layer(blueprint: Blueprint, name: str) -> Layer:
+    """Render the layer *name*; all but the first two need the load balancer's address."""
+    return Layer(name, _RENDERERS[name](blueprint))
