@@ -7,13 +7,8 @@ import orjson
 
 from orrery import names
 from orrery.render.region.blueprint import HTTP_PORT, Blueprint, Component, Manifest, SecretName
-from orrery.render.region.nomad_pod import (
-    TLS_FOLDER,
-    container_security,
-    nomad_image,
-    pod_basics,
-    secret_volume,
-)
+from orrery.render.region.nomad_pod import TLS_FOLDER, nomad_image, pod_basics
+from orrery.render.region.pods import container_security, secret_volume
 
 TOKEN_FOLDER: Final = "/etc/nomad.d/bootstrap"  # noqa: S105 - a folder is no password
 TOKEN_FILE: Final = "token"  # noqa: S105 - neither is a file's name

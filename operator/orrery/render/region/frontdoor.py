@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final
 
 import orjson
@@ -28,10 +27,14 @@ from orrery.render.region.envoy_secrets import (
     render_authorities,
     render_certificate,
 )
+from orrery.render.region.pods import (
+    USER,
+    configuration_digest,
+    container_security,
+    pod_security,
+    secret_volume,
+)
 from orrery.render.region.site import Site, service_host
-
-USER: Final = 65532
-"""Nobody's in the image: Envoy owns no file, and reads its key as a member of the group."""
 
 LINGER_SECONDS: Final = 40
 """How long an Envoy that is to end still serves.
@@ -154,7 +157,7 @@ def _deployment(site: Site, files: Mapping[str, str], envoys: Envoys) -> Manifes
             "template": {
                 "metadata": {
                     "labels": site.labels(Component.FRONT_DOOR),
-                    "annotations": {names.ANNOTATION_CONFIGURATION: digest(files)},
+                    "annotations": {names.ANNOTATION_CONFIGURATION: configuration_digest(files)},
                 },
                 "spec": _pod(site, selector, envoys),
             },
@@ -168,13 +171,7 @@ def _pod(site: Site, selector: Mapping[str, str], envoys: Envoys) -> dict[str, A
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(USER),
         "affinity": {
             "podAntiAffinity": {
                 "preferredDuringSchedulingIgnoredDuringExecution": [
@@ -192,10 +189,7 @@ def envoy_volumes(site: Site, part: Component, secret: SecretName) -> list[dict[
     """Write the volumes of an Envoy: the ConfigMap of *part*, and certificates."""
     return [
         {"name": "configuration", "configMap": {"name": site.object_name(part)}},
-        {
-            "name": "certificates",
-            "secret": {"secretName": site.object_name(secret), "defaultMode": 0o440},
-        },
+        secret_volume(site, "certificates", secret),
     ]
 
 
@@ -217,11 +211,7 @@ def envoy_container(image: str, ports: Mapping[str, int]) -> dict[str, Any]:
         "ports": [
             {"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()
         ],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
+        "securityContext": container_security(),
         "resources": {
             "requests": {"cpu": "100m", "memory": "128Mi"},
             "limits": {"memory": "1Gi"},
@@ -250,8 +240,3 @@ def _probe(*, period: int, failures: int) -> dict[str, Any]:
 def _apart(selector: Mapping[str, str], topology: str, *, weight: int) -> dict[str, Any]:
     term = {"topologyKey": topology, "labelSelector": {"matchLabels": dict(selector)}}
     return {"weight": weight, "podAffinityTerm": term}
-
-
-def digest(files: Mapping[str, str]) -> str:
-    """Digest a configuration, so that another one means other pods."""
-    return sha256(orjson.dumps(files, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

@@ -9,8 +9,13 @@ import orjson
 from orrery import names
 from orrery.render.region.blueprint import DATA_PLANE_PORT, Component, Manifest, SecretName
 from orrery.render.region.foundation import Rule, policy, port
-from orrery.render.region.frontdoor import digest
-from orrery.render.region.nomad_pod import USER, container_security, secret_volume
+from orrery.render.region.pods import (
+    USER,
+    configuration_digest,
+    container_security,
+    pod_security,
+    secret_volume,
+)
 from orrery.render.region.postgres import PASSWORD_KEY, POSTGRES_PORT, ROLE
 from orrery.render.region.site import Site, service_host
 
@@ -202,7 +207,7 @@ def _deployment(site: Site, settings: Kuma, files: Mapping[str, str]) -> Manifes
         "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
     }
     selector = site.selector(Component.KUMA)
-    annotations = {names.ANNOTATION_CONFIGURATION: digest(files)}
+    annotations = {names.ANNOTATION_CONFIGURATION: configuration_digest(files)}
     if settings.certificates:
         annotations[names.ANNOTATION_CERTIFICATES] = settings.certificates
     metadata = {"labels": site.labels(Component.KUMA), "annotations": annotations}
@@ -241,13 +246,7 @@ def _pod(site: Site, settings: Kuma, selector: Mapping[str, str]) -> dict[str, A
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(USER),
         "affinity": {
             "podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [apart]}
         },

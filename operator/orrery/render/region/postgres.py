@@ -9,7 +9,7 @@ from typing import Any, Final
 from orrery import names
 from orrery.render.region.blueprint import Component, Manifest, SecretName
 from orrery.render.region.foundation import policy, port
-from orrery.render.region.nomad_pod import container_security, secret_volume
+from orrery.render.region.pods import container_security, pod_security, secret_volume
 from orrery.render.region.site import Site
 
 POSTGRES_PORT: Final = 5432
@@ -96,14 +96,7 @@ def _pod(site: Site, settings: Postgres) -> dict[str, Any]:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 60,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": pod_security(USER, owns_volume=True),
         "containers": [_container(site, settings)],
         "volumes": [
             secret_volume(site, "password", SecretName.POSTGRES_PASSWORD),

@@ -1,7 +1,6 @@
 """Render the Nomad servers of a region: their configuration, their pods and their names. Pure."""
 
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Any, Final
 
 import orjson
@@ -16,13 +15,8 @@ from orrery.render.region.blueprint import (
     Manifest,
     SecretName,
 )
-from orrery.render.region.nomad_pod import (
-    TLS_FOLDER,
-    container_security,
-    nomad_image,
-    pod_basics,
-    secret_volume,
-)
+from orrery.render.region.nomad_pod import TLS_FOLDER, nomad_image, pod_basics
+from orrery.render.region.pods import configuration_digest, container_security, secret_volume
 
 LABEL_POD: Final = "statefulset.kubernetes.io/pod-name"
 """Kubernetes itself writes it to each pod of a StatefulSet."""
@@ -335,12 +329,8 @@ def _claim(blueprint: Blueprint) -> dict[str, Any]:
 
 def _digests(blueprint: Blueprint, files: Mapping[str, str]) -> dict[str, str]:
     """Describe what pods are started anew for: Nomad reads its certificates at its start only."""
-    digests = {names.ANNOTATION_CONFIGURATION: _digest(files)}
+    digests = {names.ANNOTATION_CONFIGURATION: configuration_digest(files)}
     if blueprint.certificates:
         digests[names.ANNOTATION_CERTIFICATES] = blueprint.certificates
         digests[names.ANNOTATION_CERTIFICATES_EXPIRE] = blueprint.certificates_expire
     return digests
-
-
-def _digest(files: Mapping[str, str]) -> str:
-    return sha256(orjson.dumps(files, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

@@ -7,12 +7,8 @@ import orjson
 
 from orrery.api.regionclass import Snapshots
 from orrery.render.region.blueprint import HTTP_PORT, Blueprint, Component, Manifest, SecretName
-from orrery.render.region.nomad_pod import (
-    TLS_FOLDER,
-    container_security,
-    pod_basics,
-    secret_volume,
-)
+from orrery.render.region.nomad_pod import TLS_FOLDER, pod_basics
+from orrery.render.region.pods import container_security, secret_volume
 
 POLICY_RULES: Final = 'operator { capabilities = ["snapshot-save"] }'
 """All that the token of snapshots may do."""
