@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -205,6 +206,16 @@ def nanoseconds(duration: str) -> int:
         int(number) * _UNIT_NANOSECONDS[unit]
         for number, unit in re.findall(r"([0-9]+)(ms|s|m|h)", duration)
     )
+
+
+def seconds(duration: str) -> float:
+    """Convert a Go-style duration to seconds."""
+    return nanoseconds(duration) / 10**9
+
+
+def span(duration: str) -> timedelta:
+    """Convert a Go-style duration to a `timedelta`, in whole microseconds."""
+    return timedelta(microseconds=nanoseconds(duration) // 1000)
 
 
 def _describe(requirement: SelectorRequirement) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from orrery.api import forms
-from orrery.api.base import nanoseconds
+from orrery.api.base import span
 from orrery.cli.bundlefacts import Order, join
 from orrery.cli.bundlefile import check_free, pack, save
 from orrery.cli.hub import Target, finish, hub_options, operator_namespace_option
@@ -117,9 +117,9 @@ def _token_lifetime(text: str) -> timedelta:
 
 def _span(option: str, text: str, shortest: timedelta, longest: timedelta) -> timedelta:
     if len(text) <= 32 and re.fullmatch(forms.DURATION.pattern, text):  # noqa: PLR2004 - as in the API
-        span = timedelta(microseconds=nanoseconds(text) // 1000)
-        if shortest <= span <= longest:
-            return span
+        found = span(text)
+        if shortest <= found <= longest:
+            return found
     raise _refusal(option, text, f"from {_words(shortest)} to {_words(longest)}, as in 30m or 720h")
 
 

@@ -9,7 +9,7 @@ from orrery import names
 from orrery.adapters.kube import HubSource, KubeClusterFactory
 from orrery.adapters.nomad.introduction import Introduction, introduce
 from orrery.adapters.pki import CryptographyPki
-from orrery.api.base import nanoseconds
+from orrery.api.base import span
 from orrery.api.continent import Continent
 from orrery.api.region import Region
 from orrery.api.regionclass import RegionClass
@@ -145,9 +145,7 @@ def issued(
     held, region = authority.held, host.region.metadata.name
     by = signer(held, now)
     described = held.successor if by == "next" and held.successor else held.current
-    lasts = order.lifetime or timedelta(
-        microseconds=nanoseconds(host.class_.spec.pki.certificate_lifetime) // 1000
-    )
+    lasts = order.lifetime or span(host.class_.spec.pki.certificate_lifetime)
     lasts = lifetime_within(described.not_after, lasts, now)
     host_names = [names.client_host(region)]
     if order.machine:

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from orrery.api.base import seconds
 from orrery.api.classrollout import REMAINING, ClassRollout
-from orrery.planning.waves import Wave, seconds, waves_of
+from orrery.planning.waves import Wave, waves_of
 
 Phase = Literal[
     "Complete", "Rolling", "Waiting", "Paused", "AwaitingApproval", "Failed", "RolledBack"

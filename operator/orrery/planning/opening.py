@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from orrery.api.base import nanoseconds
+from orrery.api.base import seconds
 from orrery.api.regionopening import EVERYONE, CheckStatus, Opening, OpeningStage, OpeningStatus
 from orrery.planning.checks import Check, gaps
 
@@ -110,7 +110,7 @@ def _soak_end(stage: OpeningStage, at: OpeningStatus, facts: OpeningFacts) -> fl
         if check.status == "Pass" and check.name in facts.told
     ]
     begin = max(map(_seconds, [at.since or facts.now, *passing]))
-    end = begin + nanoseconds(stage.soak) / 10**9
+    end = begin + seconds(stage.soak)
     return end if end > _seconds(facts.now) else None
 
 
@@ -202,5 +202,5 @@ def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _text(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _text(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

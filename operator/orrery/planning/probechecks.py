@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from orrery.api.base import nanoseconds
+from orrery.api.base import seconds
 from orrery.api.regionopening import Latency
 from orrery.planning.findings import Finding, failed, passed, skipped, unknown
 from orrery.planning.probes import MachineProbe
@@ -64,8 +64,8 @@ def smoke_deploy(probes: Probes | None) -> Finding:
 
 
 def _slower(measured: dict[str, list[float]], limit: str) -> list[str]:
-    seconds = nanoseconds(limit) / 10**9
-    return sorted(dc for dc, times in measured.items() if times and median(times) > seconds)
+    most = seconds(limit)
+    return sorted(dc for dc, times in measured.items() if times and median(times) > most)
 
 
 def _told(probes: Probes, is_meant: Callable[[MachineProbe], bool]) -> str:

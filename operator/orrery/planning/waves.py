@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from orrery.api.base import nanoseconds
+from orrery.api.base import seconds
 from orrery.api.classrollout import MAX_CONCURRENT, REMAINING, ClassRollout, RegionWave
-
-_SECOND: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +41,6 @@ def waves_of(rollout: ClassRollout, regions: Mapping[str, Mapping[str, str]]) ->
     rest = _count(rollout.max_concurrent, len(regions))
     found.append(Wave(REMAINING, left, rest, seconds(rollout.soak)))
     return [wave for wave in found if wave.regions]
-
-
-def seconds(duration: str) -> float:
-    """Convert a Go-style duration to seconds."""
-    return nanoseconds(duration) / _SECOND
 
 
 def _chosen(

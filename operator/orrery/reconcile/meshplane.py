@@ -4,10 +4,10 @@ What keeps the mesh from working is noted and told when the pass is over, so tha
 mesh is down is used and says that it is degraded.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
-from orrery.api.base import nanoseconds
+from orrery.api.base import span
 from orrery.api.conditions import Reason
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused, Unreachable
 from orrery.names import zone_host
@@ -176,13 +176,12 @@ class MeshPlane:
     def _issue(
         self, blueprint: Blueprint, authority: KeyPair, leaf: Leaf, now: datetime
     ) -> KeyPair:
-        lifetime = nanoseconds(blueprint.class_.spec.pki.certificate_lifetime)
         return self._pki.issue(
             authority,
             leaf.name,
             hosts=sorted(leaf.hosts),
             usages=sorted(leaf.usages),
-            lifetime=timedelta(microseconds=lifetime // 1000),
+            lifetime=span(blueprint.class_.spec.pki.certificate_lifetime),
             now=now,
         )
 

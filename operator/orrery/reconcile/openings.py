@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from orrery import names
-from orrery.api.base import nanoseconds
+from orrery.api.base import seconds
 from orrery.api.region import ControlPlaneStatus, Region, RegionStatus
 from orrery.api.regionclass import RegionClassSpec
 from orrery.api.regionopening import EVERYONE, Opening, OpeningStatus
@@ -145,7 +145,7 @@ class Openings:
             drivers=member.drivers,
             servers_wanted=class_.nomad.servers if class_ else None,
             expires=datetime.fromisoformat(expires).timestamp() if expires else None,
-            certificate_lifetime=nanoseconds(lifetime) / 10**9,
+            certificate_lifetime=seconds(lifetime),
             # A probe that is ordered and has told nothing yet holds the opening.
             probes=() if member.probes is None and member.probe is not None else member.probes,
             probed_at=member.probed_at,
@@ -171,7 +171,7 @@ def _snapshots(
         datetime.fromisoformat(moment).timestamp() if moment else None
         for moment in (control_plane.snapshots_since, control_plane.last_snapshot)
     )
-    return Snapshots(nanoseconds(wanted.interval) / 10**9, since or 0.0, latest)
+    return Snapshots(seconds(wanted.interval), since or 0.0, latest)
 
 
 def _waits(member: Member) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from orrery import names
-from orrery.api.base import nanoseconds
+from orrery.api.base import seconds
 from orrery.api.regionclass import RegionClass
 from orrery.api.validation import validate_region_class
 from orrery.engine.queue import Priority
@@ -64,7 +64,7 @@ def _order(member: Member, class_: RegionClass, install: str) -> ProbeOrder | No
         document=document,
         digest=job_digest(document),
         nomad_driver=driver.nomad_driver,
-        interval=nanoseconds(probe.interval) / 1e9,
+        interval=seconds(probe.interval),
         asked=probing.text_digest(
             region.metadata.annotations.get(names.ANNOTATION_RECONCILE_AT, "")
         ),

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from orrery import names
-from orrery.api.base import nanoseconds
+from orrery.api.base import span
 from orrery.api.conditions import Reason
 from orrery.errors import Conflict, InvalidSpec
 from orrery.planning.certificates import (
@@ -302,13 +302,12 @@ class _Keeper:
         return self._pki.create_authority(name, lifetime=AUTHORITY_LIFETIME, now=self._now)
 
     def _issue(self, leaf: Leaf, signer: KeyPair) -> KeyPair:
-        lifetime = nanoseconds(self._blueprint.class_.spec.pki.certificate_lifetime)
         return self._pki.issue(
             signer,
             leaf.name,
             hosts=sorted(leaf.hosts),
             usages=sorted(leaf.usages),
-            lifetime=timedelta(microseconds=lifetime // 1000),
+            lifetime=span(self._blueprint.class_.spec.pki.certificate_lifetime),
             now=self._now,
         )
 
