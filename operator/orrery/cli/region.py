@@ -14,6 +14,7 @@ from orrery.api.crd import PLURALS
 from orrery.cli.bundle import bundle
 from orrery.cli.hub import HubReader, Target, find, finish, hub_options
 from orrery.cli.regionopening import COMMANDS
+from orrery.moments import text_of
 from orrery.names import ANNOTATION_ALLOW_STOPS, FINALIZER_REGION
 from orrery.ports import Document, Kind
 
@@ -91,7 +92,7 @@ def allow_stops(target: Target, name: str, duration: str) -> None:
     More stops at once than usual are held, in case that something deletes objects by mistake. The
     Region says so with reason StopsHeld. Look at what is being deleted before you allow it.
     """
-    until = (datetime.now(UTC) + parse(duration)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    until = text_of(datetime.now(UTC) + parse(duration))
     patch = {"metadata": {"annotations": {ANNOTATION_ALLOW_STOPS: until}}}
 
     async def work() -> None:

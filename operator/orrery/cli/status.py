@@ -27,6 +27,7 @@ from orrery.cli.output import (
     titled,
 )
 from orrery.errors import Refused
+from orrery.moments import text_of
 from orrery.names import LEASE, OPERATOR_NAMESPACE
 from orrery.planning.region_status import USABLE
 from orrery.ports import Document, Kind, Lease
@@ -169,7 +170,7 @@ def told_at(operator: Lease | None, now: datetime) -> datetime | None:
 
 def _stale(since: datetime, now: datetime) -> str:
     moment = f"{since:%Y-%m-%d %H:%M:%S} UTC"
-    return f"no operator has run since {moment}, what follows is {age(_iso(since), now)} old"
+    return f"no operator has run since {moment}, what follows is {age(text_of(since), now)} old"
 
 
 def _no_lease(planet: Planet) -> str:
@@ -205,7 +206,7 @@ def as_json(planet: Planet, now: datetime) -> Document:
         )
     return {
         "operatorRuns": _operator_runs(planet, since),
-        "operatorSeenTime": since and _iso(since),
+        "operatorSeenTime": since and text_of(since),
         "continents": [
             {"name": n, "displayName": planet.continents.get(n) or n, "regions": regions}
             for n, regions in continents.items()
@@ -263,11 +264,7 @@ def _last_seen(region: RegionRow, since: datetime | None, now: datetime) -> str:
 
 def _seen_by(since: datetime | None, region: RegionRow) -> str | None:
     """Say when a region that answered was last seen by an operator that does not look any more."""
-    return _iso(since) if since and region.phase in USABLE else None
-
-
-def _iso(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    return text_of(since) if since and region.phase in USABLE else None
 
 
 def _by_phase(regions: Sequence[RegionRow]) -> str:

@@ -6,10 +6,10 @@ the same while nothing changes: no ages, no measured values that tremble.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 from orrery.api.regionopening import CheckName, CheckStatus, CheckStatusWord
+from orrery.moments import seconds_of, text_at
 from orrery.planning import probechecks
 from orrery.planning.checkfacts import CheckFacts, Vitals
 from orrery.planning.findings import Finding, failed, passed, skipped, unknown
@@ -293,7 +293,7 @@ def certificates_valid(facts: CheckFacts) -> Finding | None:
         return skipped("the certificates of an External region are not Orrery's")
     if facts.expires is None:
         return None
-    when = datetime.fromtimestamp(facts.expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    when = text_at(facts.expires)
     if facts.now >= facts.expires:
         return failed(f"the first certificate expired at {when}, see the condition Ready")
     if facts.expires - facts.now < facts.certificate_lifetime / 6:
@@ -329,7 +329,7 @@ def _skew(servers: AutopilotHealth, taken_at: float) -> int | None:
 
 def _moment(text: str) -> float | None:
     try:
-        return datetime.fromisoformat(text).timestamp()
+        return seconds_of(text)
     except ValueError:
         return None
 

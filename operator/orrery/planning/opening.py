@@ -7,11 +7,11 @@ keeps the next step from beginning, and nothing else: what was opened is never c
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 
 from orrery.api.base import seconds
 from orrery.api.regionopening import EVERYONE, CheckStatus, Opening, OpeningStage, OpeningStatus
+from orrery.moments import seconds_of, text_at
 from orrery.planning.checks import Check, gaps
 
 _NAMED: Final = 3
@@ -79,7 +79,7 @@ def _hindrance(at: OpeningStatus, facts: OpeningFacts) -> _Hindrance | None:
         return _Hindrance(barred) if barred else None
     current, following = _stage(facts.opening, at.stage), _following(facts.opening, at.stage)
     if current is not None and (until := _soak_end(current, at, facts)) is not None:
-        return _Hindrance(f"stage {current.name} to soak until {_text(until)}", until)
+        return _Hindrance(f"stage {current.name} to soak until {text_at(until)}", until)
     name = following.name if following else EVERYONE
     needs_approval = facts.opening.mode == "Manual" or bool(following and following.approval)
     if needs_approval and facts.approved != name:
@@ -109,9 +109,9 @@ def _soak_end(stage: OpeningStage, at: OpeningStatus, facts: OpeningFacts) -> fl
         for check in facts.checks
         if check.status == "Pass" and check.name in facts.told
     ]
-    begin = max(map(_seconds, [at.since or facts.now, *passing]))
+    begin = max(map(seconds_of, [at.since or facts.now, *passing]))
     end = begin + seconds(stage.soak)
-    return end if end > _seconds(facts.now) else None
+    return end if end > seconds_of(facts.now) else None
 
 
 def _following(opening: Opening, stage: str | None) -> OpeningStage | None:
@@ -196,11 +196,3 @@ def share(namespace: str) -> int:
     """Map a namespace to a number from 0 to 99: the same one for ever, in every region."""
     digest = hashlib.sha256(namespace.encode()).digest()
     return int.from_bytes(digest[:8]) % 100
-
-
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
-
-
-def _text(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

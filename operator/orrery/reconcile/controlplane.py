@@ -6,13 +6,13 @@ keeps it from going on; everything that is in place by then stays and is looked 
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from orrery import names
 from orrery.api.conditions import Reason
 from orrery.api.region import NOMAD_HTTP_PORT
 from orrery.config import Config
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused, Unreachable
+from orrery.moments import text_of
 from orrery.planning.manifests import (
     deployment_ready,
     job_state,
@@ -165,10 +165,10 @@ class ControlPlaneBuilder:
             scope.blueprint,
             certificates=secrets.nomad_tls_digest,
             mesh_certificates=secrets.mesh_tls_digest,
-            certificates_expire=_moment(secrets.nomad_tls_expires),
+            certificates_expire=text_of(secrets.nomad_tls_expires),
         )
         scope.told = scope.told.model_copy(
-            update={"authority": secrets.authority, "expires": _moment(secrets.expires)}
+            update={"authority": secrets.authority, "expires": text_of(secrets.expires)}
         )
 
     async def raise_servers(self, scope: ControlPlaneScope) -> None:
@@ -388,7 +388,3 @@ def _mounted(stateful_set: Document) -> str:
     """Return the digest of the certificates that the servers were last told to start with."""
     annotations = stateful_set["spec"]["template"]["metadata"].get("annotations") or {}
     return str(annotations.get(names.ANNOTATION_CERTIFICATES, ""))
-
-
-def _moment(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,11 +1,11 @@
 """What is different when a GlobalDeployment is deleted: what holds a stop, and what ends a wait."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
 from orrery.api.conditions import Reason
 from orrery.api.region import Tombstone
 from orrery.errors import NotYet
+from orrery.moments import seconds_of
 from orrery.ports import Clock, Hub, Key, Kind
 from orrery.reconcile.fleet import Fleet
 from orrery.reconcile.report import timestamp
@@ -58,7 +58,7 @@ class Deletion:
     async def bury(self, scope: Scope) -> None:
         """Wait for regions that do not answer, up to a limit; then the Region remembers the job."""
         waiting = [region for region in scope.states if self._is_away(region)]
-        since = datetime.fromisoformat(scope.metadata.deletion_timestamp or "").timestamp()
+        since = seconds_of(scope.metadata.deletion_timestamp or "")
         scope.wake_after = since + self._wait - self._clock.now()
         if not waiting or scope.wake_after > 0:
             return

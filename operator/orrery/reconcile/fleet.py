@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal
 
 from orrery import names
@@ -12,6 +11,7 @@ from orrery.api.regionclass import DOCKER, Driver, RegionClass
 from orrery.api.regionopening import CheckStatus, OpeningStatus
 from orrery.engine.queue import Priority
 from orrery.errors import OrreryError
+from orrery.moments import seconds_of
 from orrery.planning.budget import WINDOW, is_allowed, may_stop
 from orrery.planning.opening import ANYBODY, Admission
 from orrery.planning.placement import RegionCandidate
@@ -104,7 +104,7 @@ class Member:
     def certificates_expire(self) -> float | None:
         """Wall-clock time at which the first certificate of a Managed region expires."""
         expires = self.control_plane.expires if self.control_plane else None
-        return None if expires is None else datetime.fromisoformat(expires).timestamp()
+        return None if expires is None else seconds_of(expires)
 
     @property
     def was_usable(self) -> bool:

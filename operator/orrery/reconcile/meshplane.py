@@ -10,6 +10,7 @@ from typing import Final
 from orrery.api.base import span
 from orrery.api.conditions import Reason
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused, Unreachable
+from orrery.moments import text_of
 from orrery.names import zone_host
 from orrery.planning.certificates import HeldLeaf, Leaf, cause_to_issue
 from orrery.planning.manifests import deployment_ready, stateful_set_ready
@@ -137,7 +138,7 @@ class MeshPlane:
             )
         certificate = self._pki.inspect(pair)
         assert certificate is not None, "it was just read or issued"
-        ends = certificate.not_after.strftime("%Y-%m-%dT%H:%M:%SZ")
+        ends = text_of(certificate.not_after)
         scope.told = scope.told.model_copy(
             update={"expires": min(filter(None, (scope.told.expires, ends)))}
         )

@@ -1,7 +1,6 @@
 """Keep checks and opening of every region: gather, judge, and tell the fleet who may come."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from orrery import names
 from orrery.api.base import seconds
@@ -10,6 +9,7 @@ from orrery.api.regionclass import RegionClassSpec
 from orrery.api.regionopening import EVERYONE, Opening, OpeningStatus
 from orrery.api.validation import ValidationFailure, validate_region_class
 from orrery.errors import OrreryError
+from orrery.moments import seconds_of
 from orrery.planning import checks, opening
 from orrery.planning.checkfacts import CheckFacts, Snapshots, Vitals
 from orrery.ports import Clock, Hub, Key, Kind
@@ -144,7 +144,7 @@ class Openings:
             nodes=actor.view.nodes if actor else (),
             drivers=member.drivers,
             servers_wanted=class_.nomad.servers if class_ else None,
-            expires=datetime.fromisoformat(expires).timestamp() if expires else None,
+            expires=seconds_of(expires) if expires else None,
             certificate_lifetime=seconds(lifetime),
             # A probe that is ordered and has told nothing yet holds the opening.
             probes=() if member.probes is None and member.probe is not None else member.probes,
@@ -168,7 +168,7 @@ def _snapshots(
     if wanted is None or control_plane is None or control_plane.snapshots_since is None:
         return None
     since, latest = (
-        datetime.fromisoformat(moment).timestamp() if moment else None
+        seconds_of(moment) if moment else None
         for moment in (control_plane.snapshots_since, control_plane.last_snapshot)
     )
     return Snapshots(seconds(wanted.interval), since or 0.0, latest)

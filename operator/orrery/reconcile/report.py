@@ -1,12 +1,12 @@
 """Write a status when it changed, at most once a second per object."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from pydantic import BaseModel
 
+from orrery.moments import text_at
 from orrery.ports import Clock, Hub, Key
 
 PACE = 1.0
@@ -77,5 +77,4 @@ class StatusWriter:
 
 def timestamp(clock: Clock, seconds: float | None = None) -> str:
     """Write a moment as Kubernetes does, in whole seconds; by default this one."""
-    moment = clock.now() if seconds is None else seconds
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return text_at(clock.now() if seconds is None else seconds)

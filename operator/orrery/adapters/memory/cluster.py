@@ -9,10 +9,10 @@ import copy
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from orrery.adapters.memory.apply import merge, owned
+from orrery.adapters.memory.worldclock import now_text
 from orrery.errors import Conflict, InvalidSpec, Refused, Unreachable
 from orrery.names import FIELD_MANAGER
 from orrery.ports import ClusterAccess, ContinentalCluster, Document, ObjectRef, Right
@@ -226,7 +226,7 @@ class MemoryCluster:
         number = next(self._numbers)
         metadata = body["metadata"] = dict(body["metadata"])
         metadata.setdefault("uid", f"uid-{number}")
-        metadata.setdefault("creationTimestamp", _now())
+        metadata.setdefault("creationTimestamp", now_text())
         metadata["resourceVersion"] = str(number)
         if ref.kind in _COUNTED:
             before = held["metadata"]["generation"] if held else 0
@@ -249,16 +249,6 @@ class MemoryClusterFactory:
             raise InvalidSpec("KubeconfigInvalid", "the kubeconfig names no cluster in memory")
         cluster.closed = False
         return cluster
-
-
-def _now() -> str:
-    """Write the moment as the clock of the world has it, which begins with the year 2026."""
-    try:
-        seconds = asyncio.get_running_loop().time()
-    except RuntimeError:  # Furnished before the world begins.
-        seconds = 0.0
-    moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _entry(manifest: Document) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from orrery.adapters.memory.worldclock import now_text
 from orrery.errors import Conflict
 from orrery.names import FIELD_MANAGER, LABEL_MANAGED_BY
 from orrery.ports import Document, HubEvent, Key, Kind, Secret
@@ -51,7 +51,7 @@ class MemoryHub:
             created["metadata"] |= {
                 "uid": f"uid-{next(self._versions)}",
                 "generation": 1,
-                "creationTimestamp": self._now(),
+                "creationTimestamp": now_text(),
             }
             self._store(key, created, "ADDED")
             return key
@@ -71,7 +71,7 @@ class MemoryHub:
         """Delete an object as a user does: at once, or when its last finalizer goes."""
         held = copy.deepcopy(self.objects[key])
         if held["metadata"].get("finalizers"):
-            held["metadata"]["deletionTimestamp"] = self._now()
+            held["metadata"]["deletionTimestamp"] = now_text()
             held["metadata"]["generation"] += 1
             self._store(key, held, "MODIFIED")
         else:
@@ -157,16 +157,6 @@ class MemoryHub:
         await asyncio.sleep(self.latency)
         self.writes["event"] += 1
         self.events.append(event)
-
-    def _now(self) -> str:
-        """Write the moment as the clock of the world has it, which begins with the year 2026."""
-        begin = datetime(2026, 1, 1, tzinfo=UTC)
-        try:
-            seconds = asyncio.get_running_loop().time()
-        except RuntimeError:  # Before the world begins to turn.
-            seconds = 0.0
-        moment = begin + timedelta(seconds=seconds)
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _held(self, key: Key, uid: str) -> dict[str, Any]:
         held = self.objects.get(key)

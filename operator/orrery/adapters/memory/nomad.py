@@ -15,6 +15,7 @@ from typing import Any
 
 from orrery.adapters.memory.beginnings import one_machine, well_servers
 from orrery.adapters.memory.jobs import HeldJob, count_of, essence, machine_of
+from orrery.adapters.memory.worldclock import EPOCH
 from orrery.api.conditions import Reason
 from orrery.errors import Conflict, OutcomeUnknown, Refused, Unreachable
 from orrery.nomad_version import check_version
@@ -37,9 +38,6 @@ from orrery.ports import (
     Submission,
     Variable,
 )
-
-EPOCH = 1_767_225_600.0
-"""2026-01-01, where the clock of the world begins."""
 
 
 class MemoryNomad:
