@@ -12,6 +12,7 @@ from typing import Literal
 from orrery.api.base import seconds
 from orrery.api.classrollout import REMAINING, ClassRollout
 from orrery.planning.waves import Wave, waves_of
+from orrery.planning.wording import enumerated, joined
 
 Phase = Literal[
     "Complete", "Rolling", "Waiting", "Paused", "AwaitingApproval", "Failed", "RolledBack"
@@ -119,7 +120,7 @@ class _Rollout:
     def decide(self) -> Decision:
         unknown = [v.name for v in self.parts if not v.known and not v.out_of_reach]
         if unknown:
-            return self._say("Waiting", f"it is being looked up what {_listed(unknown)} run")
+            return self._say("Waiting", f"it is being looked up what {_regions(unknown)} run")
         if any(view.refused for view in self.parts) or self._rolls_back():
             return self._roll_back()
         if not self.behind and not self.moving and not self.failed:
@@ -197,7 +198,7 @@ class _Rollout:
 
     def _blame(self) -> str:
         refused = [view.name for view in self.parts if view.refused]
-        return f"it failed in {_listed(sorted({*refused, *self.failed}))}"
+        return f"it failed in {_regions(sorted({*refused, *self.failed}))}"
 
     def _failed(self, view: RegionView) -> bool:
         """Tell whether a region counts as failed; what it does after a rollout is not its doing.
@@ -265,11 +266,11 @@ class _Rollout:
 
     def _in_motion(self, busy: Sequence[str]) -> str:
         problems = [f"{n}: {self.views[n].problem}" for n in self.moving if self.views[n].problem]
-        words = f"{_listed(busy)} {'takes' if len(busy) == 1 else 'take'} revision {self.revision}"
+        words = f"{_regions(busy)} {'takes' if len(busy) == 1 else 'take'} revision {self.revision}"
         return f"{words}: {'; '.join(problems[:NAMED])}" if problems else words
 
     def _under_way(self) -> str:
-        return f"; {_listed(self.moving)} goes on" if self.moving else ""
+        return f"; {_regions(self.moving)} goes on" if self.moving else ""
 
     def _failures(self) -> str:
         return "; ".join(
@@ -282,18 +283,17 @@ class _Rollout:
             f"{v.name}: {v.out_of_reach or v.problem or 'its wave has not come'}"
             for v in self.behind
         ]
-        more = [f"and {len(told) - NAMED} more"] if len(told) > NAMED else []
-        return "; ".join([*told[:NAMED], *more])
+        return joined(told, NAMED)
 
     def _all_updated(self) -> str:
         if not self.views:
             return "no Managed region has this class"
         built = [v.name for v in self.views.values() if v.fresh and not self._has_arrived(v)]
         if len(built) == len(self.views):
-            return f"being built with revision {self.revision}: {_listed(built)}"
+            return f"being built with revision {self.revision}: {_regions(built)}"
         if built:
             return (
-                f"all others have revision {self.revision}, being built with it: {_listed(built)}"
+                f"all others have revision {self.revision}, being built with it: {_regions(built)}"
             )
         return f"all regions have revision {self.revision}"
 
@@ -321,6 +321,5 @@ class _Rollout:
         )
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:NAMED])
-    return f"{shown} and {len(names) - NAMED} more" if len(names) > NAMED else shown
+def _regions(names: Sequence[str]) -> str:
+    return enumerated(names, NAMED)

@@ -7,6 +7,7 @@ from typing import Final
 from orrery.api.conditions import Condition, ConditionType, Reason
 from orrery.api.continent import ContinentStatus
 from orrery.planning import conditions
+from orrery.planning.wording import enumerated
 
 _NAMED: Final = 10
 """As many regions as a sentence bears."""
@@ -63,9 +64,7 @@ def _verdicts(facts: ContinentFacts) -> list[conditions.Verdict]:
     verdicts = _of_cluster(facts)
     if not facts.named_by:
         return verdicts
-    names = ", ".join(facts.named_by[:_NAMED])
-    more = len(facts.named_by) - _NAMED
-    listed = f"{names} and {more} more" if more > 0 else names
+    listed = enumerated(facts.named_by, _NAMED)
     message = f"it is being deleted, which waits for the regions that name it: {listed}"
     held = conditions.abnormal(ConditionType.RECONCILING, Reason.REGIONS_REMAIN, message)
     return [*(v for v in verdicts if v.type is not ConditionType.RECONCILING), held]

@@ -13,6 +13,7 @@ from orrery.api.base import seconds
 from orrery.api.regionopening import EVERYONE, CheckStatus, Opening, OpeningStage, OpeningStatus
 from orrery.moments import seconds_of, text_at
 from orrery.planning.checks import Check, gaps
+from orrery.planning.wording import joined
 
 _NAMED: Final = 3
 """Checks that one sentence names in full."""
@@ -93,10 +94,7 @@ def _barred(facts: OpeningFacts) -> str:
         return "the region to answer"
     if facts.cordoned:
         return "the region to be uncordoned"
-    missing = gaps(facts.checks)
-    shown = "; ".join(f"{check.name}: {check.message}" for check in missing[:_NAMED])
-    more = len(missing) - _NAMED
-    return shown + (f"; and {more} more" if more > 0 else "")
+    return joined([f"{check.name}: {check.message}" for check in gaps(facts.checks)], _NAMED)
 
 
 def _soak_end(stage: OpeningStage, at: OpeningStatus, facts: OpeningFacts) -> float | None:

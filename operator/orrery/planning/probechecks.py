@@ -7,6 +7,7 @@ from orrery.api.base import seconds
 from orrery.api.regionopening import Latency
 from orrery.planning.findings import Finding, failed, passed, skipped, unknown
 from orrery.planning.probes import MachineProbe
+from orrery.planning.wording import joined
 
 Probes = Sequence[MachineProbe]
 
@@ -71,6 +72,5 @@ def _slower(measured: dict[str, list[float]], limit: str) -> list[str]:
 def _told(probes: Probes, is_meant: Callable[[MachineProbe], bool]) -> str:
     """Name the machines, and what each of them says."""
     meant = sorted((probe.node, probe.message) for probe in probes if is_meant(probe))
-    shown = [f"{node}: {message}" if message else node for node, message in meant[:_NAMED]]
-    more = len(meant) - len(shown)
-    return "; ".join(shown) + (f"; and {more} more" if more else "")
+    told = [f"{node}: {message}" if message else node for node, message in meant]
+    return joined(told, _NAMED)

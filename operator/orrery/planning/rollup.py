@@ -15,6 +15,7 @@ from orrery.api.globaldeployment import (
 from orrery.planning import conditions
 from orrery.planning.conditions import Verdict
 from orrery.planning.health import tally
+from orrery.planning.wording import enumerated, joined
 
 UNDER_WAY: frozenset[RegionalPhase] = frozenset({"Pending", "Updating", "Stopping"})
 """Phases that end by themselves."""
@@ -228,11 +229,8 @@ def _first_problem(findings: Findings, placed: Mapping[str, RegionalState]) -> V
         sentences.append((Reason.REGION_UNREACHABLE, _unreachable(placed)))
     if not sentences:
         return None
-    shown = [text for _, text in sentences[:_NAMED_AT_MOST]]
-    more = len(sentences) - len(shown)
-    if more:
-        shown.append(f"and {more} more")
-    return conditions.ready("False", sentences[0][0], "; ".join(shown))
+    told = joined([text for _, text in sentences], _NAMED_AT_MOST)
+    return conditions.ready("False", sentences[0][0], told)
 
 
 def _headline(verdicts: Sequence[Verdict], regions: Mapping[str, RegionalState]) -> str:
@@ -296,9 +294,7 @@ def _named(regions: Mapping[str, RegionalState], phases: frozenset[RegionalPhase
 
 
 def _join(regions: Sequence[str]) -> str:
-    shown = list(regions[:_NAMED_AT_MOST])
-    more = len(regions) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    return enumerated(regions, _NAMED_AT_MOST)
 
 
 def _verb(names: Sequence[str], one: str, many: str) -> str:

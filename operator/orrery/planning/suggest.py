@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from orrery.planning.wording import enumerated
+
 LISTED_AT_MOST = 10
 
 
@@ -22,7 +24,4 @@ def did_you_mean(suggestion: str | None) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """List *names* once each, sorted; of many only the first."""
-    known = sorted(set(names))
-    more = len(known) - LISTED_AT_MOST
-    shown = ", ".join(known[:LISTED_AT_MOST]) or "none"
-    return f"{shown} and {more} more" if more > 0 else shown
+    return enumerated(sorted(set(names)), LISTED_AT_MOST) or "none"

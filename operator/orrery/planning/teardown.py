@@ -14,6 +14,7 @@ from orrery.names import (
     system_namespace,
 )
 from orrery.planning.ownership import owner_of
+from orrery.planning.wording import enumerated
 from orrery.ports import Document, JobStub, ObjectRef
 
 WORKLOADS: Final = frozenset({"StatefulSet", "Deployment", "Job", "CronJob"})
@@ -141,10 +142,8 @@ def _foreign_content(content: Sequence[Document], labels: Mapping[str, str]) -> 
     )
     if not foreign:
         return ""
-    return (
-        f"not Orrery's, and would go with its namespace: {_listed(foreign)}; move it away or"
-        " delete it"
-    )
+    listed = enumerated(foreign, _NAMED)
+    return f"not Orrery's, and would go with its namespace: {listed}; move it away or delete it"
 
 
 def _wave(bodies: Sequence[Document]) -> Step:
@@ -156,13 +155,8 @@ def _wave(bodies: Sequence[Document]) -> Step:
     }
     if going:
         return Step(going=dict(sorted(going.items())))
-    leaving = _listed(sorted(str(ObjectRef.of(body)) for body in bodies))
+    leaving = enumerated(sorted(str(ObjectRef.of(body)) for body in bodies), _NAMED)
     return Step(waiting=f"being deleted: {leaving}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _is_labelled(body: Document, labels: Mapping[str, str]) -> bool:

@@ -7,6 +7,7 @@ from orrery.api.base import Metadata
 from orrery.api.conditions import Reason
 from orrery.errors import InvalidSpec, NotYet, OrreryError
 from orrery.planning.immutable import Choice, Refusal
+from orrery.planning.wording import enumerated
 from orrery.ports import HubEvent, Key, Kind, ObjectRef
 from orrery.reconcile.fleet import Member
 from orrery.reconcile.manifests import AppliedMemory
@@ -24,13 +25,16 @@ def remark_on(
     """Tell of what does not stay as it is applied, and of what is not deleted; None: of nothing."""
     contested = {ref: found for ref, found in applied.contested.items() if ref in set(rendered)}
     if contested:
-        listed = _listed([f"{ref}: {', '.join(contested[ref].paths)}" for ref in sorted(contested)])
+        listed = enumerated(
+            [f"{ref}: {', '.join(contested[ref].paths)}" for ref in sorted(contested)], _NAMED
+        )
         message = f"something else in the cluster keeps changing what Orrery applies: {listed}"
         return NotYet(Reason.CONTESTED, message, retry_after=LATER)
     if held:
+        listed = enumerated([str(ref) for ref in sorted(held)], _NAMED)
         message = (
             f"{len(held)} objects are not wanted any more and are left, since so many at once may"
-            f" be a mistake: {_listed([str(ref) for ref in sorted(held)])}; delete them by hand"
+            f" be a mistake: {listed}; delete them by hand"
         )
         return NotYet(Reason.PRUNING_HELD, message, retry_after=LATER)
     return None
@@ -48,7 +52,7 @@ def repairs(region: Metadata, repaired: Sequence[str]) -> Sequence[HubEvent]:
     """Say at the *region* what somebody had changed; nothing when nobody did."""
     if not repaired:
         return ()
-    listed = _listed(sorted(repaired))
+    listed = enumerated(sorted(repaired), _NAMED)
     text = f"somebody had changed what Orrery keeps, and it was put right: {listed}"
     return (HubEvent(Key(Kind.REGION, "", region.name), region.uid, "Warning", "Repaired", text),)
 
@@ -79,8 +83,3 @@ def _whose(choice: Choice) -> str:
 
 def _verb(choice: Choice) -> str:
     return "has" if choice == "loadBalancerClass" else "have"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
