@@ -4,22 +4,18 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import quote
 
 import click
 
-from orrery.adapters.kube import HubConnection, HubSource, KubeClusterFactory
-from orrery.api.base import API_VERSION
-from orrery.api.crd import PLURALS
+from orrery.adapters.kube import HubConnection, HubSource, KubeClusterFactory, object_path
 from orrery.api.validation import ValidationFailure, validate_region_class
+from orrery.cli.annotate import annotate
 from orrery.cli.classrecords import Found, regions_of
 from orrery.cli.hub import HubReader, Target, find, finish, hub_options, operator_namespace_option
 from orrery.errors import InvalidSpec
 from orrery.names import ANNOTATION_APPROVE_WAVE
 from orrery.planning.classrecord import Edition, edition_of, restored
-from orrery.ports import Document, Kind
-
-_MERGE_PATCH: Final = "application/merge-patch+json"
+from orrery.ports import Document, Key, Kind
 
 _ROLLBACK_EXAMPLE: Final = """\b
 Example:
@@ -71,7 +67,9 @@ def rollback(
             if not yes:
                 click.confirm(f"Write it into RegionClass {name}?", abort=True)
             # With its resourceVersion: what somebody wrote in between is not overwritten.
-            await connection.demand("PUT", _path(name), body={**body, "spec": spec})
+            await connection.demand(
+                "PUT", object_path(Key(Kind.REGION_CLASS, "", name)), body={**body, "spec": spec}
+            )
             click.echo(f"RegionClass {name} has revision {edition.revision} again")
 
     finish(work)
@@ -83,16 +81,10 @@ def rollback(
 @hub_options(all_namespaces=False)
 def approve(target: Target, name: str, wave: str) -> None:
     """Let a wave of the RegionClass NAME, and those before it, take its present revision."""
-
-    async def work() -> None:
-        async with HubConnection(HubSource(target.kubeconfig, target.context)) as connection:
-            body = await find(HubReader(connection), Kind.REGION_CLASS, name, target)
-            approval = approval_of(body, wave)
-            patch = {"metadata": {"annotations": {ANNOTATION_APPROVE_WAVE: approval}}}
-            await connection.demand("PATCH", _path(name), body=patch, content_type=_MERGE_PATCH)
-            click.echo(f"approved: {approval.replace('@', ' may take revision ')}")
-
-    finish(work)
+    wanted = ANNOTATION_APPROVE_WAVE
+    body = annotate(target, Kind.REGION_CLASS, name, lambda body: {wanted: approval_of(body, wave)})
+    approval = body["metadata"]["annotations"][wanted]
+    click.echo(f"approved: {approval.replace('@', ' may take revision ')}")
 
 
 def former(body: Document, found: Sequence[Found], revision: str = "") -> Edition:
@@ -164,7 +156,3 @@ def _leaves(path: str, value: Any) -> list[tuple[str, str]]:
     if isinstance(value, dict) and value:
         return [leaf for key, below in value.items() for leaf in _leaves(f"{path}.{key}", below)]
     return [(path, json.dumps(value, sort_keys=True))]
-
-
-def _path(name: str) -> str:
-    return f"/apis/{API_VERSION}/{PLURALS[Kind.REGION_CLASS]}/{quote(name, safe='')}"

@@ -4,23 +4,20 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import quote
 
 import click
 
-from orrery.adapters.kube import HubConnection, HubSource
-from orrery.api.base import API_VERSION
-from orrery.api.crd import PLURALS
+from orrery.adapters.kube import MERGE_PATCH, HubConnection, HubSource, object_path
+from orrery.cli.annotate import annotate
 from orrery.cli.bundle import bundle
 from orrery.cli.hub import HubReader, Target, find, finish, hub_options
 from orrery.cli.regionopening import COMMANDS
 from orrery.moments import text_of
 from orrery.names import ANNOTATION_ALLOW_STOPS, FINALIZER_REGION
-from orrery.ports import Document, Kind
+from orrery.ports import Document, Key, Kind
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,3})([mh])")
 _LONGEST: Final = timedelta(hours=24)
-_MERGE_PATCH: Final = "application/merge-patch+json"
 
 _FORGET_EXAMPLE: Final = """\b
 Example:
@@ -67,14 +64,13 @@ def forget(target: Target, name: str, *, yes: bool, force: bool) -> None:
                 raise click.ClickException(message)
             if not yes:
                 click.confirm(f"Forget region {name}?", abort=True)
+            path = object_path(Key(Kind.REGION, "", name))
             options = {"preconditions": {"uid": body["metadata"]["uid"]}}
             if FINALIZER_REGION in (body["metadata"].get("finalizers") or ()):
-                await connection.demand(
-                    "PATCH", _path(name), body=unheld(body), content_type=_MERGE_PATCH
-                )
-            gone = await connection.call("DELETE", _path(name), body=options)
+                await connection.demand("PATCH", path, body=unheld(body), content_type=MERGE_PATCH)
+            gone = await connection.call("DELETE", path, body=options)
             if not (gone.ok or gone.missing):  # Missing: only its finalizer had held it.
-                raise connection.error_of(f"DELETE {_path(name)}", gone)
+                raise connection.error_of(f"DELETE {path}", gone)
             click.echo(f"region {name} is forgotten")
 
     finish(work)
@@ -93,14 +89,7 @@ def allow_stops(target: Target, name: str, duration: str) -> None:
     Region says so with reason StopsHeld. Look at what is being deleted before you allow it.
     """
     until = text_of(datetime.now(UTC) + parse(duration))
-    patch = {"metadata": {"annotations": {ANNOTATION_ALLOW_STOPS: until}}}
-
-    async def work() -> None:
-        async with HubConnection(HubSource(target.kubeconfig, target.context)) as connection:
-            await find(HubReader(connection), Kind.REGION, name, target)
-            await connection.demand("PATCH", _path(name), body=patch, content_type=_MERGE_PATCH)
-
-    finish(work)
+    annotate(target, Kind.REGION, name, lambda _: {ANNOTATION_ALLOW_STOPS: until})
     click.echo(f"any number of jobs may be stopped in {name} until {until}")
 
 
@@ -159,7 +148,3 @@ def _names(deployments: list[Document]) -> str:
     return ", ".join(
         sorted(f"{d['metadata']['namespace']}/{d['metadata']['name']}" for d in deployments)
     )
-
-
-def _path(name: str) -> str:
-    return f"/apis/{API_VERSION}/{PLURALS[Kind.REGION]}/{quote(name, safe='')}"

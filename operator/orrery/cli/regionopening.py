@@ -8,20 +8,16 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import quote
 
 import click
 
-from orrery.adapters.kube import HubConnection, HubSource
-from orrery.api.base import API_VERSION
-from orrery.api.crd import PLURALS
 from orrery.api.regionopening import EVERYONE
-from orrery.cli.hub import HubReader, Target, ask, find, finish, hub_options, reading
+from orrery.cli.annotate import annotate
+from orrery.cli.hub import Target, ask, find, finish, hub_options, reading
 from orrery.cli.output import JSON, age, line, output_option, show, show_json, table
 from orrery.names import ANNOTATION_APPROVE_OPENING, ANNOTATION_CORDON, ANNOTATION_OPEN
 from orrery.ports import Document, Kind
 
-_MERGE_PATCH: Final = "application/merge-patch+json"
 _LOOK_EVERY: Final = 1.0
 """Seconds between two looks of ``--watch``."""
 
@@ -68,7 +64,7 @@ def open_(target: Target, name: str) -> None:
 
     Its checks have to pass all the same: name those that do not matter in spec.checks.disabled.
     """
-    body = _annotate(target, name, {ANNOTATION_OPEN: EVERYONE})
+    body = annotate(target, Kind.REGION, name, lambda _: {ANNOTATION_OPEN: EVERYONE})
     click.echo(opening_words(body))
 
 
@@ -77,9 +73,9 @@ def open_(target: Target, name: str) -> None:
 @hub_options(all_namespaces=False)
 def approve(target: Target, name: str) -> None:
     """Let the step begin that the opening of the region NAME waits for."""
-    body = ask(target, lambda reader: find(reader, Kind.REGION, name, target))
-    step = approval_of(body)
-    _annotate(target, name, {ANNOTATION_APPROVE_OPENING: step})
+    wanted = ANNOTATION_APPROVE_OPENING
+    body = annotate(target, Kind.REGION, name, lambda body: {wanted: approval_of(body)})
+    step = body["metadata"]["annotations"][wanted]
     click.echo(f'region {name}: step "{step}" of its opening may begin')
 
 
@@ -88,7 +84,7 @@ def approve(target: Target, name: str) -> None:
 @hub_options(all_namespaces=False)
 def cordon(target: Target, name: str) -> None:
     """Place nothing new in the region NAME; what runs there is carried on."""
-    _annotate(target, name, {ANNOTATION_CORDON: "true"})
+    annotate(target, Kind.REGION, name, lambda _: {ANNOTATION_CORDON: "true"})
     click.echo(f"region {name} takes no new deployment; what runs there is carried on")
 
 
@@ -97,7 +93,7 @@ def cordon(target: Target, name: str) -> None:
 @hub_options(all_namespaces=False)
 def uncordon(target: Target, name: str) -> None:
     """Let new deployments come to the region NAME again."""
-    body = _annotate(target, name, {ANNOTATION_CORDON: None})
+    body = annotate(target, Kind.REGION, name, lambda _: {ANNOTATION_CORDON: None})
     if body["spec"].get("lifecycle") == "Cordoned":
         message = f"region {name} stays cordoned: spec.lifecycle is Cordoned, set it to Active"
         raise click.ClickException(message)
@@ -195,16 +191,3 @@ def _sentence(told: Mapping[str, Any]) -> str:
 
 def _hinders(check: Mapping[str, Any]) -> bool:
     return check["status"] in {"Fail", "Unknown"}
-
-
-def _annotate(target: Target, name: str, annotations: Mapping[str, str | None]) -> Document:
-    """Set annotations of a Region, or take them off; return the Region."""
-    patch = {"metadata": {"annotations": dict(annotations)}}
-    path = f"/apis/{API_VERSION}/{PLURALS[Kind.REGION]}/{quote(name, safe='')}"
-
-    async def work() -> Document:
-        async with HubConnection(HubSource(target.kubeconfig, target.context)) as connection:
-            await find(HubReader(connection), Kind.REGION, name, target)
-            return await connection.demand("PATCH", path, body=patch, content_type=_MERGE_PATCH)
-
-    return finish(work)

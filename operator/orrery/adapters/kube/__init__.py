@@ -14,11 +14,12 @@
 
 from orrery.adapters.kube.access import HubAccess, HubSource
 from orrery.adapters.kube.cluster import KubeCluster, KubeClusterFactory
-from orrery.adapters.kube.connection import HubConnection
-from orrery.adapters.kube.hub import KubeHub
+from orrery.adapters.kube.connection import MERGE_PATCH, HubConnection
+from orrery.adapters.kube.hub import KubeHub, object_path
 from orrery.adapters.kube.lease import KubeLeases
 
 __all__ = [
+    "MERGE_PATCH",
     "HubAccess",
     "HubConnection",
     "HubSource",
@@ -26,4 +27,5 @@ __all__ = [
     "KubeClusterFactory",
     "KubeHub",
     "KubeLeases",
+    "object_path",
 ]

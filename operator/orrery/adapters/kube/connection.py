@@ -18,6 +18,7 @@ from orrery.errors import InvalidSpec, OrreryError, Unreachable
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+MERGE_PATCH = "application/merge-patch+json"
 
 DEADLINE = 10.0
 """Seconds for one call as a whole, waiting for a busy server included."""
