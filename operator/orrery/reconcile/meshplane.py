@@ -7,7 +7,6 @@ mesh is down is used and says that it is degraded.
 from datetime import UTC, datetime
 from typing import Final
 
-from orrery.api.base import span
 from orrery.api.conditions import Reason
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused, Unreachable
 from orrery.moments import text_of
@@ -17,7 +16,7 @@ from orrery.planning.manifests import deployment_ready, stateful_set_ready
 from orrery.ports import Certificate, Clock, Document, Hub, KeyPair, ObjectRef, Pki, Secret, Usage
 from orrery.ports.values import decoded
 from orrery.reconcile.controlplanescope import WAIT, ControlPlaneScope
-from orrery.reconcile.secretfacts import decode, encode, pair_in, texts_of
+from orrery.reconcile.secretfacts import decode, encode, issue_leaf, pair_in, texts_of
 from orrery.render.region import Blueprint, Component
 from orrery.render.region.blueprint import SecretName
 from orrery.render.region.kuma import DATABASE_KEYS
@@ -126,7 +125,7 @@ class MeshPlane:
         cause = cause_to_issue(leaf, present, trusted=only, issuer="", now=now)
         pair = pair_in(texts)
         if cause is not None:
-            pair = self._issue(scope.blueprint, authority, leaf, now)
+            pair = issue_leaf(self._pki, authority, leaf, scope.blueprint.class_, now)
         if cause is not None or texts.get("ca.crt") != trusted:
             await scope.cluster.apply(
                 {
@@ -173,18 +172,6 @@ class MeshPlane:
     def _leaf(self, texts: dict[str, str], authority: KeyPair, issuer: Certificate) -> HeldLeaf:
         signed = self._pki.is_issued_by(texts.get("tls.crt", ""), authority.certificate)
         return HeldLeaf(self._pki.inspect(pair_in(texts)), issuer.fingerprint if signed else "")
-
-    def _issue(
-        self, blueprint: Blueprint, authority: KeyPair, leaf: Leaf, now: datetime
-    ) -> KeyPair:
-        return self._pki.issue(
-            authority,
-            leaf.name,
-            hosts=sorted(leaf.hosts),
-            usages=sorted(leaf.usages),
-            lifetime=span(blueprint.class_.spec.pki.certificate_lifetime),
-            now=now,
-        )
 
 
 def zone_leaf(blueprint: Blueprint) -> Leaf:

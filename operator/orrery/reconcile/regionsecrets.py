@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from orrery import names
-from orrery.api.base import span
 from orrery.api.conditions import Reason
 from orrery.errors import Conflict, InvalidSpec
 from orrery.planning.certificates import (
@@ -41,6 +40,7 @@ from orrery.reconcile.secretfacts import (
     decode,
     digest,
     encode,
+    issue_leaf,
     joint_digest,
     pair_in,
     read_facts,
@@ -267,7 +267,8 @@ class _Keeper:
                 signer = pair_in(
                     self._texts(SecretName.AUTHORITY), "next" if by_successor else "tls"
                 )
-                await self._write_leaf(leaf, self._issue(leaf, signer))
+                pair = issue_leaf(self._pki, signer, leaf, self._blueprint.class_, self._now)
+                await self._write_leaf(leaf, pair)
                 log.info("certificate %s is issued: %s", leaf.name, cause, extra={"region": region})
 
     async def _amend_authority(self, step: AuthorityStep, wanted: Wanted) -> None:
@@ -300,16 +301,6 @@ class _Keeper:
         # Successors have names of their own: TLS libraries look issuers up by name.
         name = f"{self._blueprint.name} authority {self._now:%Y-%m-%dT%H:%M:%SZ}"
         return self._pki.create_authority(name, lifetime=AUTHORITY_LIFETIME, now=self._now)
-
-    def _issue(self, leaf: Leaf, signer: KeyPair) -> KeyPair:
-        return self._pki.issue(
-            signer,
-            leaf.name,
-            hosts=sorted(leaf.hosts),
-            usages=sorted(leaf.usages),
-            lifetime=span(self._blueprint.class_.spec.pki.certificate_lifetime),
-            now=self._now,
-        )
 
     def _facts(self) -> Facts:
         exists = self._held[SecretName.AUTHORITY] is not None

@@ -9,7 +9,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
-from orrery.planning.certificates import Facts, HeldAuthority, HeldLeaf
+from orrery.api.base import span
+from orrery.api.regionclass import RegionClass
+from orrery.planning.certificates import Facts, HeldAuthority, HeldLeaf, Leaf
 from orrery.ports import Document, KeyPair, Pki
 from orrery.ports.values import decoded
 
@@ -128,3 +130,17 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
+
+
+def issue_leaf(
+    pki: Pki, signer: KeyPair, leaf: Leaf, class_: RegionClass, now: datetime
+) -> KeyPair:
+    """Issue *leaf* by *signer*, for as long as the class says."""
+    return pki.issue(
+        signer,
+        leaf.name,
+        hosts=sorted(leaf.hosts),
+        usages=sorted(leaf.usages),
+        lifetime=span(class_.spec.pki.certificate_lifetime),
+        now=now,
+    )
