@@ -150,40 +150,38 @@ def _verdicts(facts: RegionFacts) -> list[conditions.Verdict]:
         moves.insert(0, conditions.abnormal(ConditionType.RECONCILING, Reason.PAUSED, message))
     if facts.leaving is not None:
         moves.insert(0, _leaving(facts.leaving))
-    return [ready_or_not, *moves[:1], *_impairments(facts)]
+    verdicts = [ready_or_not, *moves[:1]]
+    if (amiss := _impairment(facts)) is not None:
+        verdicts.append(conditions.abnormal(ConditionType.DEGRADED, *amiss))
+    return verdicts
 
 
 _OF_THE_SERVERS: Final = frozenset({CheckName.NOMAD_QUORUM, CheckName.NOMAD_LEADER_STABLE})
 """Checks that may fail while servers start anew one by one: that is told as the update."""
 
 
-def _impairments(facts: RegionFacts) -> list[conditions.Verdict]:
-    """Say what is amiss in a region that answers: the worst of it."""
-    verdicts: list[conditions.Verdict] = []
-    updating = facts.build_reason is Reason.UPDATING_SERVERS
-    ready = sum(_usable(node) for node in facts.nodes)
+def _impairment(facts: RegionFacts) -> tuple[Reason, str] | None:
+    """Say what is amiss in a region that answers: the worst of it; None: nothing."""
     if facts.held_stops:
-        message = (
+        return Reason.STOPS_HELD, (
             f"{facts.held_stops} jobs are to be stopped at once and are left running: if that is "
             f"meant, allow it with the annotation {names.ANNOTATION_ALLOW_STOPS}"
         )
-        verdicts.append(conditions.abnormal(ConditionType.DEGRADED, Reason.STOPS_HELD, message))
-    elif facts.build_reason not in {None, Reason.UPDATING_SERVERS}:
-        message = f"control plane: {facts.build_message}"
-        verdicts.append(conditions.abnormal(ConditionType.DEGRADED, facts.build_reason, message))
-    elif facts.is_opening:
-        pass  # What is missing is why it is not open.
-    elif not ready:
-        message = f"none of {len(facts.nodes)} machines is ready, nothing can be placed"
-        verdicts.append(conditions.abnormal(ConditionType.DEGRADED, Reason.NO_MACHINES, message))
-    elif failing := [
-        check
+    updating = facts.build_reason is Reason.UPDATING_SERVERS
+    if facts.build_reason is not None and not updating:
+        return facts.build_reason, f"control plane: {facts.build_message}"
+    if facts.is_opening:  # What is missing is why it is not open.
+        return None
+    if not any(map(_usable, facts.nodes)):
+        return Reason.NO_MACHINES, (
+            f"none of {len(facts.nodes)} machines is ready, nothing can be placed"
+        )
+    failing = [
+        f"{check.name}: {check.message}"
         for check in facts.checks or ()
         if check.status == "Fail" and not (updating and check.name in _OF_THE_SERVERS)
-    ]:
-        message = "; ".join(f"{check.name}: {check.message}" for check in failing)
-        verdicts.append(conditions.abnormal(ConditionType.DEGRADED, Reason.CHECKS_FAILING, message))
-    return verdicts
+    ]
+    return (Reason.CHECKS_FAILING, "; ".join(failing)) if failing else None
 
 
 def _leaving(leaving: Leaving) -> conditions.Verdict:

@@ -1,10 +1,11 @@
 """What is done for one region in its continent's cluster: built, or torn down."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from orrery.api.conditions import Reason
+from orrery.api.continent import Continent
 from orrery.api.region import ControlPlaneStatus
 from orrery.api.validation import validate_continent
 from orrery.engine.lane import Lane
@@ -94,7 +95,7 @@ class Construction:
     async def _tear_down(self, host: Host, member: Member) -> None:
         """Delete the control plane; tell the region when nothing is left of it."""
         cluster, name = self._cluster(host, member), member.region.metadata.name
-        continent = validate_continent(self._object(Kind.CONTINENT, member.region.spec.continent))
+        continent = self._continent(member)
         labels = region_labels(self._install, name)
         await tear_down(cluster, continent.namespace_of(name), labels, continent.metadata.name)
         member.teardown = "done"
@@ -107,7 +108,7 @@ class Construction:
         if not leaves or member.was_usable:
             return False
         if not member.is_unused:
-            continent = validate_continent(self._object(Kind.CONTINENT, region.spec.continent))
+            continent = self._continent(member)
             member.is_unused = await is_unused(
                 self._cluster(host, member),
                 continent.namespace_of(metadata.name),
@@ -118,8 +119,8 @@ class Construction:
 
     async def _scope(self, host: Host, member: Member) -> ControlPlaneScope:
         cluster = self._cluster(host, member)
-        name, spec = member.region.metadata.name, member.region.spec
-        continent = validate_continent(self._object(Kind.CONTINENT, spec.continent))
+        name = member.region.metadata.name
+        continent = self._continent(member)
         namespace = continent.namespace_of(name)
         assignment = await self._classes.assign(member, cluster, namespace)
         blueprint = Blueprint(
@@ -149,17 +150,18 @@ class Construction:
                 "Managed region needs"
             )
             raise InvalidSpec(Reason.CONTINENT_NOT_READY, message)
-        if validate_continent(self._object(Kind.CONTINENT, spec.continent)).spec.paused:
+        if self._continent(member).spec.paused:
             message = f'Continent "{spec.continent}" is paused'
             raise NotYet(Reason.PAUSED, message, retry_after=PROBE)
         return host.cluster
 
-    def _object(self, kind: Kind, name: str) -> Mapping[str, Any]:
-        body = self._inventory.get(Key(kind, "", name))
+    def _continent(self, member: Member) -> Continent:
+        name = member.region.spec.continent
+        body = self._inventory.get(Key(Kind.CONTINENT, "", name))
         if body is None:
-            message = f'there is no {kind} "{name}"'
+            message = f'there is no {Kind.CONTINENT} "{name}"'
             raise NotYet(Reason.CONTINENT_NOT_FOUND, message, retry_after=30)
-        return body
+        return validate_continent(body)
 
 
 def words(problem: OrreryError | None) -> tuple[str, str] | None:
