@@ -23,3 +23,7 @@ def status_of(
         before=GlobalDeploymentStatus(),
         now=NOW,
     )
+
+
+def conditions(status: GlobalDeploymentStatus) -> dict[str, tuple[str, str]]:
+    return {c.type: (c.status, c.reason) for c in status.conditions}

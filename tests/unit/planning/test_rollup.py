@@ -5,32 +5,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.planning.rollups import CONTINENTS, DARK, HEALTHY, NOW, conditions, status_of
 
 from orrery.api.conditions import Reason
 from orrery.api.globaldeployment import GlobalDeploymentStatus, Summary
 from orrery.planning.conditions import ready
 from orrery.planning.rollup import Findings, RegionalState, differs_for_people, summarize
-
-NOW = "2026-01-01T00:00:00Z"
-CONTINENTS = {"fra": "eu", "par": "eu", "was": "na"}
-HEALTHY = RegionalState("Healthy", 3, 3, "d1", 11, current=True)
-DARK = RegionalState("Unreachable", 3, 3, "d1", 11, current=True)
-
-
-def status_of(
-    regions: dict[str, RegionalState], findings: Findings | None = None
-) -> GlobalDeploymentStatus:
-    return summarize(
-        findings or Findings(generation=1),
-        regions,
-        CONTINENTS,
-        before=GlobalDeploymentStatus(),
-        now=NOW,
-    )
-
-
-def conditions(status: GlobalDeploymentStatus) -> dict[str, tuple[str, str]]:
-    return {c.type: (c.status, c.reason) for c in status.conditions}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.planning.rollups import CONTINENTS, DARK, HEALTHY, NOW, STALE, status_of
+from tests.unit.planning.rollups import (
+    CONTINENTS,
+    DARK,
+    HEALTHY,
+    NOW,
+    STALE,
+    conditions,
+    status_of,
+)
 
 from orrery.api.conditions import Reason
 from orrery.api.globaldeployment import (
@@ -29,10 +37,6 @@ FATAL = [
     Reason.INVALID_SPEC,
     Reason.INTERNAL_ERROR,
 ]
-
-
-def conditions(status: GlobalDeploymentStatus) -> dict[str, tuple[str, str]]:
-    return {c.type: (c.status, c.reason) for c in status.conditions}
 
 
 def test_regions_are_counted_by_what_they_are_and_unknown_ones_are_missed() -> None:
