@@ -22,8 +22,13 @@ from orrery import names
 from orrery.adapters.pki import KeyPair
 from orrery.playground.ports import LOOPBACK
 from orrery.render.globalmesh import GlobalMesh, render_files
-from orrery.render.region.envoy_mesh import client_certificates
-from orrery.render.region.envoy_parts import dns_cluster, http_manager, listener, ready_listener
+from orrery.render.region.envoy_parts import (
+    client_certificates,
+    dns_cluster,
+    http_manager,
+    listener,
+    ready_listener,
+)
 from orrery.render.region.envoy_secrets import ENVOY_FILE, identity, message, trust
 from orrery.render.region.frontdoor import envoy_files
 from orrery.render.region.mesh import render_link_files

@@ -23,16 +23,18 @@ from orrery.render.region.envoy_parts import (
     NETWORK,
     by_handshake,
     checked_cluster,
+    client_certificates,
     connection_limit,
     failures_log,
     handshake,
     http_manager,
     listener,
+    overload_manager,
     ready_cluster,
     ready_listener,
     upstream_tls,
 )
-from orrery.render.region.envoy_secrets import TLS, identity, message, trust, typed
+from orrery.render.region.envoy_secrets import identity, message, trust, typed
 
 RPC_CONNECTIONS: Final = 10_000
 """At one Envoy. A machine holds one to three, so two Envoys carry a region of thousands."""
@@ -89,18 +91,9 @@ def render_envoy(region: str, *, servers: str, mesh: str = "") -> dict[str, Any]
                 ready_cluster(),
             ],
         },
-        "overload_manager": {
-            "resource_monitors": [
-                typed(
-                    "envoy.resource_monitors.global_downstream_max_connections",
-                    "envoy.extensions.resource_monitors.downstream_connections.v3"
-                    ".DownstreamConnectionsConfig",
-                    max_active_downstream_connections=RPC_CONNECTIONS
-                    + HTTP_CONNECTIONS
-                    + (MESH_CONNECTIONS if mesh else 0),
-                )
-            ]
-        },
+        "overload_manager": overload_manager(
+            RPC_CONNECTIONS + HTTP_CONNECTIONS + (MESH_CONNECTIONS if mesh else 0)
+        ),
     }
 
 
@@ -137,22 +130,8 @@ def _http_listener(region: str) -> dict[str, Any]:
     chain = {
         "filters": [connection_limit(_HTTP, HTTP_CONNECTIONS), _http_manager()],
         "transport_socket_connect_timeout": "10s",
-        "transport_socket": typed(
-            "envoy.transport_sockets.tls",
-            f"{TLS}.DownstreamTlsContext",
-            require_client_certificate=True,
-            # A resumed session would skip the look at the client's certificate.
-            disable_stateless_session_resumption=True,
-            disable_stateful_session_resumption=True,
-            common_tls_context={
-                "alpn_protocols": ["http/1.1"],
-                "tls_params": {
-                    "tls_minimum_protocol_version": "TLSv1_2",
-                    "tls_maximum_protocol_version": "TLSv1_3",
-                },
-                **identity(),
-                **trust(names.operator_host(region)),
-            },
+        "transport_socket": client_certificates(
+            trust(names.operator_host(region)), "http/1.1", oldest="TLSv1_2"
         ),
     }
     return listener(_HTTP, HTTP_PORT, chain)

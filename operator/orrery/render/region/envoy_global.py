@@ -7,14 +7,15 @@ So nobody reaches it but by this front door, where a zone is who its certificate
 from typing import Any, Final
 
 from orrery import names
-from orrery.render.region.envoy_mesh import client_certificates
 from orrery.render.region.envoy_parts import (
     ADMIN,
     NETWORK,
     checked_cluster,
+    client_certificates,
     connection_limit,
     failures_log,
     listener,
+    overload_manager,
     ready_cluster,
     ready_listener,
     upstream_tls,
@@ -56,16 +57,7 @@ def render_global_envoy(name: str, *, servers: str) -> dict[str, Any]:
             "listeners": [_listener(), ready_listener()],
             "clusters": [_cluster(servers), ready_cluster()],
         },
-        "overload_manager": {
-            "resource_monitors": [
-                typed(
-                    "envoy.resource_monitors.global_downstream_max_connections",
-                    "envoy.extensions.resource_monitors.downstream_connections.v3"
-                    ".DownstreamConnectionsConfig",
-                    max_active_downstream_connections=ZONES,
-                )
-            ]
-        },
+        "overload_manager": overload_manager(ZONES),
     }
 
 

@@ -4,7 +4,6 @@ kuma-dp presents no certificate of its own, so on each machine an Envoy wraps wh
 TLS. Here that is unwrapped, and what is inside, kuma-dp's own TLS, goes to a kuma-cp as it is.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from orrery import names
@@ -13,12 +12,13 @@ from orrery.render.region.envoy_parts import (
     NETWORK,
     by_handshake,
     checked_cluster,
+    client_certificates,
     connection_limit,
     failures_log,
     handshake,
     listener,
 )
-from orrery.render.region.envoy_secrets import TLS, identity, trust, typed
+from orrery.render.region.envoy_secrets import trust, typed
 
 MESH_CONNECTIONS: Final = 10_000
 """At one Envoy. A data plane holds one or two."""
@@ -64,24 +64,3 @@ def mesh_cluster(servers: str) -> dict[str, Any]:
             ]
         },
     }
-
-
-def client_certificates(trusted: Mapping[str, Any], *protocols: str) -> dict[str, Any]:
-    """Demand a certificate that is *trusted*, and speak TLS 1.3 only: Envoys are the clients."""
-    return typed(
-        "envoy.transport_sockets.tls",
-        f"{TLS}.DownstreamTlsContext",
-        require_client_certificate=True,
-        # A resumed session would skip the look at the client's certificate.
-        disable_stateless_session_resumption=True,
-        disable_stateful_session_resumption=True,
-        common_tls_context={
-            **({"alpn_protocols": list(protocols)} if protocols else {}),
-            "tls_params": {
-                "tls_minimum_protocol_version": "TLSv1_3",
-                "tls_maximum_protocol_version": "TLSv1_3",
-            },
-            **identity(),
-            **trusted,
-        },
-    )

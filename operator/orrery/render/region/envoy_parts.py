@@ -3,10 +3,11 @@
 Every field exists in Envoy 1.36.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from orrery.api.base import GROUP
-from orrery.render.region.envoy_secrets import TLS, typed
+from orrery.render.region.envoy_secrets import TLS, identity, typed
 
 ADMIN: Final = f"@{GROUP}/front-door-admin"
 """Envoy's admin interface: an abstract socket, which lives in the pod's network namespace only."""
@@ -105,6 +106,46 @@ def connection_limit(name: str, connections: int) -> dict[str, Any]:
         stat_prefix=name,
         max_connections=connections,
     )
+
+
+def client_certificates(
+    trusted: Mapping[str, Any], *protocols: str, oldest: str = "TLSv1_3"
+) -> dict[str, Any]:
+    """Demand a certificate that is *trusted*, in TLS of the *oldest* version or a newer one.
+
+    Where Envoys are the clients that is 1.3.
+    """
+    return typed(
+        "envoy.transport_sockets.tls",
+        f"{TLS}.DownstreamTlsContext",
+        require_client_certificate=True,
+        # A resumed session would skip the look at the client's certificate.
+        disable_stateless_session_resumption=True,
+        disable_stateful_session_resumption=True,
+        common_tls_context={
+            **({"alpn_protocols": list(protocols)} if protocols else {}),
+            "tls_params": {
+                "tls_minimum_protocol_version": oldest,
+                "tls_maximum_protocol_version": "TLSv1_3",
+            },
+            **identity(),
+            **trusted,
+        },
+    )
+
+
+def overload_manager(connections: int) -> dict[str, Any]:
+    """Turn away what is more than *connections* at all listeners together."""
+    return {
+        "resource_monitors": [
+            typed(
+                "envoy.resource_monitors.global_downstream_max_connections",
+                "envoy.extensions.resource_monitors.downstream_connections.v3"
+                ".DownstreamConnectionsConfig",
+                max_active_downstream_connections=connections,
+            )
+        ]
+    }
 
 
 def failures_log() -> list[dict[str, Any]]:
