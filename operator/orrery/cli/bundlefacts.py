@@ -19,6 +19,7 @@ from orrery.api.validation import (
     validate_region,
     validate_region_class,
 )
+from orrery.cli.continentaccess import access_of
 from orrery.cli.hub import Reader, Target, find, reading
 from orrery.errors import InvalidSpec, NotYet
 from orrery.planning.certificates import OVERLAP, HeldAuthority
@@ -93,34 +94,14 @@ async def host_of(reader: Reader, order: Order, target: Target) -> Host:
         continent = validate_continent(await find(reader, Kind.CONTINENT, spec.continent, target))
     except ValidationFailure as failure:
         raise InvalidSpec("InvalidSpec", f"region {order.region}: {failure}") from failure
-    access = await _access(reader, continent, order.operator_namespace)
+    access = await access_of(continent, reader, order.operator_namespace)
     return Host(region, continent, class_, access)
-
-
-async def _access(reader: Reader, continent: Continent, namespace: str) -> ClusterAccess:
-    """Find the way to the continent's cluster. Raises `InvalidSpec` when there is none."""
-    where = f'Continent "{continent.metadata.name}"'
-    cluster = continent.spec.cluster
-    if cluster is None:
-        raise InvalidSpec("ContinentWithoutCluster", f"{where} has no spec.cluster")
-    reference = cluster.kubeconfig_secret_ref
-    if reference is None:
-        return ClusterAccess()
-    secret = await reader.read_secret(namespace, reference.name)
-    text = b"" if secret is None else secret.data.get(reference.key, b"")
-    if not text:
-        message = (
-            f"{where}: spec.cluster.kubeconfigSecretRef: Secret "
-            f'"{reference.name}" in namespace "{namespace}" has no "{reference.key}"'
-        )
-        raise InvalidSpec("CredentialsInvalid", message)
-    return ClusterAccess(text.decode(errors="replace"))
 
 
 async def authority_of(cluster: ContinentalCluster, host: Host) -> Authority:
     """Read the region's authority, and make sure that it is the one that the Region remembers."""
     region = host.region
-    namespace = f"{host.continent.spec.prefix}{region.metadata.name}"
+    namespace = host.continent.namespace_of(region.metadata.name)
     name = f"{region.metadata.name}-{SecretName.AUTHORITY}"
     where = f'Secret "{name}" in namespace "{namespace}" of the continent\'s cluster'
     found = await cluster.read(ObjectRef("v1", "Secret", namespace, name))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from orrery.api.continent import Continent
 from orrery.api.region import Region
 from orrery.api.validation import ValidationFailure, validate_continent, validate_region
+from orrery.cli.continentaccess import access_of
 from orrery.cli.hub import Reader
 from orrery.errors import OrreryError
 from orrery.planning.classrecord import Record, decode
-from orrery.ports import ClusterAccess, ClusterFactory, Kind, ObjectRef
+from orrery.ports import ClusterFactory, Kind, ObjectRef
 from orrery.render.region.record import record_name
 
 
@@ -68,7 +69,7 @@ async def _ask(
 ) -> list[Found]:
     records: Mapping[str, Record | None]
     try:
-        access = await _access(reader, operator_namespace, continent)
+        access = await access_of(continent, reader, operator_namespace)
         cluster = clusters.connect(access)
         try:
             records = {
@@ -92,16 +93,6 @@ async def _ask(
     ]
 
 
-async def _access(reader: Reader, namespace: str, continent: Continent) -> ClusterAccess:
-    cluster = continent.spec.cluster
-    reference = cluster.kubeconfig_secret_ref if cluster else None
-    if reference is None:
-        return ClusterAccess()
-    secret = await reader.read_secret(namespace, reference.name)
-    text = secret.data.get(reference.key, b"") if secret else b""
-    return ClusterAccess(text.decode(errors="replace"))
-
-
 def _ref(continent: Continent, region: Region) -> ObjectRef:
     name = region.metadata.name
-    return ObjectRef("v1", "ConfigMap", f"{continent.spec.prefix}{name}", record_name(name))
+    return ObjectRef("v1", "ConfigMap", continent.namespace_of(name), record_name(name))

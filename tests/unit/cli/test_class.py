@@ -106,6 +106,20 @@ def test_records_are_read_from_the_continents_and_a_dark_one_is_told() -> None:
     assert "does not answer" in was.problem
 
 
+def test_without_the_way_to_a_continent_the_hub_is_not_asked_in_its_place() -> None:
+    hub, home = ReadableHub(), MemoryCluster("hub")
+    reference = {"kubeconfigSecretRef": {"name": "eu-cluster", "key": "kubeconfig"}}
+    hub.apply(Kind.CONTINENT, {**a_continent(), "spec": {"cluster": reference}})
+    hub.apply(Kind.REGION, a_managed_region("fra"))
+    home.put(render_record("orrery", "fra", "orrery-fra", encode(SETTLED)))
+    factory = MemoryClusterFactory({"": home})
+
+    (fra,) = asyncio.run(regions_of(hub, factory, "orrery-system", "standard"))
+
+    assert fra.record is None
+    assert 'Secret "eu-cluster" in namespace "orrery-system" has no "kubeconfig"' in fra.problem
+
+
 def test_a_class_goes_back_to_what_most_of_its_regions_had_and_keeps_its_drivers() -> None:
     driver = {"name": "vm", "nomadDriver": "qemu", "config": {"image_path": "{image}"}}
     body = a_class(image=NEW, drivers=[driver])
