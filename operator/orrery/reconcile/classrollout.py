@@ -134,6 +134,10 @@ class ClassRollouts:
             self.consider(key, Priority.NEWS)
         return WATCHED if note.watched and not (note.rolled_out and note.record.settled) else None
 
+    def forget(self, region: str) -> None:
+        """Forget what a region that is gone was given: it stands beside its control plane."""
+        self._notes.pop(region, None)
+
     def newest(self, name: str) -> RegionClass:
         """Return the class as it is now. Raises why Managed regions cannot be built from it."""
         body = self.inventory.get(Key(Kind.REGION_CLASS, "", name))

@@ -244,6 +244,8 @@ class Continents:
         member = self._fleet.member(key.name)
         if member is None or not self._is_here(member, host):
             host.applied.pop(key.name, None)
+            if member is None:
+                self.classes.forget(key.name)
             return Done()
         if member.region.spec.paused or member.teardown == "done":
             member.build_problem = None
