@@ -33,6 +33,7 @@ class Lab:
     session: aiohttp.ClientSession
     seen: list[str] = field(default_factory=list)
     lines: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    """What the event stream says, and when a request to /late is answered."""
 
     async def ask(self, method: str = "POST", path: str = "/thing", **keywords: Any) -> str:
         url = self.proxy.targets["server"].address + path
@@ -41,6 +42,8 @@ class Lab:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.seen.append(f"{request.method} {request.path}")
+        if request.path == "/late":
+            await self.lines.get()
         if request.path != "/v1/event/stream":
             return web.json_response({"number": len(self.seen)})
         response = web.StreamResponse()
@@ -219,6 +222,20 @@ async def test_the_end_of_a_client_is_noticed_behind_the_proxy(lab: Lab) -> None
         assert len(lab.proxy.streams) == 1
 
     await until(lambda: not lab.proxy.streams)
+
+
+async def test_a_write_whose_client_is_gone_is_seen_to_its_end(lab: Lab) -> None:
+    asked = asyncio.create_task(lab.ask("PATCH", "/late"))
+    await until(lambda: lab.seen)
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    left = [one.wait_closed() for one in lab.proxy.targets["server"].open]
+    await asyncio.gather(*left, return_exceptions=True)
+    lab.lines.put_nowait("now")
+
+    (entry,) = lab.proxy.journal.entries
+    await until(lambda: entry.done)
+    assert entry.applied
 
 
 async def test_a_handshake_may_be_cut(lab: Lab) -> None:

@@ -44,6 +44,9 @@ __all__ = ["Act", "Door", "Exchange", "FaultProxy", "Rule"]
 
 GARBAGE: Final = b"SSH-2.0-OpenSSH_9.9 this is not TLS at all\r\n"
 
+LAST_WORD: Final = 5.0
+"""Seconds that a server has to answer a write whose client is gone."""
+
 Act = Callable[["Exchange"], Awaitable[None]]
 """What is done to one request; `Exchange` has the means."""
 
@@ -339,6 +342,9 @@ class FaultProxy:
         work = asyncio.ensure_future(self._work(exchange))
         try:
             await asyncio.wait([client.gone, work], return_when=asyncio.FIRST_COMPLETED)
+            if not work.done() and request.writes and rule is None:
+                # It is on its way: the journal has to know whether it was carried out.
+                await asyncio.wait([work], timeout=LAST_WORD)
             if not work.done():
                 raise Cut
             work.result()
