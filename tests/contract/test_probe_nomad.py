@@ -23,17 +23,19 @@ from orrery.api.regionclass import Driver, ProbeClass
 from orrery.config import Config
 from orrery.planning import probing
 from orrery.planning.probes import MachineProbe
-from orrery.planning.probing import Run
+from orrery.planning.probing import Output, Run
 from orrery.ports import Allocation, Credentials, Kind, RegionNomad, Secret, Submission
 from orrery.reconcile.controller import Controller
 from orrery.reconcile.fleet import Member
-from orrery.render.probe import render_probe
+from orrery.render.probe import LINGER, render_probe
 from orrery.sim import Machine, SimulatedRegion, serve
 from orrery.telemetry import Telemetry
 
 SYSTEM = names.system_namespace("orrery")
 ORRERY = str(Path(sys.executable).with_name("orrery"))
 HOST = Driver(name="host", nomad_driver="raw_exec", config={"command": ORRERY, "args": ["{args}"]})
+SHORT = "2"
+"""Seconds that a run lingers here: long enough to be read, and not to make a failed one slow."""
 RUN = Run(begun=1.0, digest="d", asked="", machines="m")
 
 
@@ -53,12 +55,16 @@ async def region(any_agent: NomadAgent) -> AsyncIterator[RegionNomad]:
 
 async def ran(
     region: RegionNomad, address: str, *, driver: Driver = HOST, writer: RegionNomad | None = None
-) -> Allocation:
-    """Run the probe to its end, once more if need be."""
+) -> tuple[Allocation, Output | None]:
+    """Run the probe, once more if need be, until there is all to know of it."""
     probe = ProbeClass(image="registry.example/orrery:1")
     document = render_probe(
         probe, address=address, install="orrery", driver=driver, region_class="standard"
     )
+    config = document["TaskGroups"][0]["Tasks"][0]["Config"]
+    if "args" in config:
+        assert config["args"][-2:] == ["--linger", str(LINGER)]
+        config["args"][-1] = SHORT
     before = await region.read_job(SYSTEM, names.PROBE_JOB)
     version = before.version + 1 if before else 0
     await (writer or region).register_job(
@@ -67,19 +73,27 @@ async def ran(
         submission=Submission("{}"),
     )
 
-    async def ended() -> Allocation | None:
+    output: Output | None = None
+
+    async def told() -> tuple[Allocation, Output | None] | None:
+        nonlocal output
         listed = await region.list_allocations(SYSTEM, names.PROBE_JOB)
-        found = probing.newest(listed, version).values()
-        return next((a for a in found if a.client_status in {"complete", "failed"}), None)
+        for run in probing.newest(listed, version).values():
+            over = probing.is_over(run)
+            if probing.is_readable(run):
+                text = await region.read_log(run.id, names.PROBE_JOB)
+                output = probing.newer(output, text, over=over)
+            if over or (output is not None and not output.error):
+                return run, output
+        return None
 
-    return await until(ended)
+    return await until(told)
 
 
-async def judged(region: RegionNomad, allocation: Allocation) -> MachineProbe:
+async def judged(
+    region: RegionNomad, allocation: Allocation, output: Output | None
+) -> MachineProbe:
     (node,) = await region.list_nodes()
-    output = None
-    if probing.has_output(allocation):
-        output = probing.read_output(await region.read_log(allocation.id, names.PROBE_JOB))
     return probing.judge(node, allocation, output, waited=0)
 
 
@@ -87,10 +101,10 @@ async def test_a_run_tells_how_far_an_address_is_and_can_be_repeated(
     region: RegionNomad, any_agent: NomadAgent
 ) -> None:
     address = any_agent.address.removeprefix("http://")
-    first = await ran(region, address)
-    second = await ran(region, address)
+    first, _ = await ran(region, address)
+    second, output = await ran(region, address)
 
-    probe = await judged(region, second)
+    probe = await judged(region, second, output)
     assert first.id != second.id
     assert (probe.outcome, probe.pulled, probe.message) == ("Passed", True, "")
     assert len(probe.latencies) == 20
@@ -98,7 +112,7 @@ async def test_a_run_tells_how_far_an_address_is_and_can_be_repeated(
 
 
 async def test_an_address_that_refuses_fails_in_the_probes_words(region: RegionNomad) -> None:
-    probe = await judged(region, await ran(region, "127.0.0.1:1"))
+    probe = await judged(region, *await ran(region, "127.0.0.1:1"))
 
     assert (probe.outcome, probe.pulled) == ("Failed", True)
     assert probe.message == "20 of 20 connects to 127.0.0.1:1 failed: connection refused"
@@ -107,7 +121,7 @@ async def test_an_address_that_refuses_fails_in_the_probes_words(region: RegionN
 async def test_a_program_that_is_not_there_fails_in_nomads_words(region: RegionNomad) -> None:
     nothing = HOST.model_copy(update={"config": {"command": "/no/such/program"}})
 
-    probe = await judged(region, await ran(region, "127.0.0.1:1", driver=nothing))
+    probe = await judged(region, *await ran(region, "127.0.0.1:1", driver=nothing))
 
     assert (probe.outcome, probe.pulled) == ("Failed", None)
     assert "/no/such/program" in probe.message
@@ -129,13 +143,13 @@ async def test_five_rights_in_the_namespace_of_the_system_are_enough(
     token = any_agent.call("PUT", "/v1/acl/token", body)["SecretID"]
     narrow = NomadClientFactory().connect(credentials(any_agent, token))
     try:
-        allocation = await ran(narrow, any_agent.address.removeprefix("http://"))
-        text = await narrow.read_log(allocation.id, names.PROBE_JOB)
+        _, output = await ran(narrow, any_agent.address.removeprefix("http://"))
         await narrow.purge_job(SYSTEM, names.PROBE_JOB)
     finally:
         await narrow.close()
 
-    assert len(probing.read_output(text).seconds) == 20
+    assert output
+    assert len(output.seconds) == 20
     assert await region.read_job(SYSTEM, names.PROBE_JOB) is None
 
 

@@ -156,6 +156,14 @@ def _agent(document: Any) -> str:
     return translate.agent(document).region
 
 
+def _autopilot(document: dict[str, Any]) -> Any:
+    """Read how the servers are; names and moments are each region's own."""
+    health = translate.autopilot(document)
+    return replace(
+        health, servers=[replace(one, name="", stable_since="") for one in health.servers]
+    )
+
+
 def _allocations(rows: list[Any]) -> list[Any]:
     """Read allocations as a set: which of several equal ones comes first is chance.
 
@@ -198,6 +206,7 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "/v1/namespace": translate.written,
     "/v1/namespaces": translate.namespaces,
     "/v1/nodes": _nodes,
+    "/v1/operator/autopilot/health": _autopilot,
     "/v1/status/leader": _leader,
     "/v1/var/.+": translate.variable,
 }

@@ -1,88 +1,27 @@
 """Probes: a region's machines are tried out now and then, and nothing of it grows or disturbs."""
 
-import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
-
 import pytest
 from tests.builders import a_class, a_deployment, a_managed_region, a_region
 from tests.fakes.europe import ADDRESS, IMAGE, europe
-from tests.fakes.world import World, a_world
-
-from orrery.adapters.memory import MemoryNomad
-from orrery.planning.probes import MachineProbe
-from orrery.ports import Key, Kind, Node
+from tests.fakes.probed import (
+    COUNTS,
+    FRA,
+    NAMES,
+    PROBED,
+    SYSTEM,
+    a_log,
+    a_machine,
+    a_probed_world,
+    a_probing_class,
+    asked,
+    found,
+    outcomes,
+    probed_at,
+    runs,
+)
+from tests.fakes.world import a_world
 
 pytestmark = pytest.mark.looptime(noop_cycles=0)
-
-SYSTEM = "orrery--system"
-FRA = Key(Kind.REGION, "", "fra")
-PROBED = {"image": "registry.example/orrery:1"}
-NAMES = ("m1", "m2", "m3")
-
-
-def a_machine(name: str, *, data_center: str = "fra1", **fields: Any) -> Node:
-    whole: dict[str, Any] = {
-        "status": "ready",
-        "eligible": True,
-        "drivers": frozenset({"docker"}),
-        "cpu_mhz": 4000,
-        "memory_mb": 8192,
-        **fields,
-    }
-    return Node(id=f"id-{name}", name=name, datacenter=data_center, **whole)
-
-
-def a_log(*seconds: float, error: str = "") -> str:
-    return json.dumps({"seconds": seconds} | ({"error": error} if error else {}))
-
-
-def a_probing_class(**probe: Any) -> dict[str, Any]:
-    body = a_class()
-    body["spec"]["probe"] = {**PROBED, **probe}
-    return body
-
-
-@asynccontextmanager
-async def a_probed_world(machines: Sequence[str] = NAMES, **probe: Any) -> AsyncIterator[World]:
-    """Run a world of one region whose class asks for probes."""
-
-    def nomad(name: str) -> MemoryNomad:
-        region = MemoryNomad(name, nodes=[a_machine(one) for one in machines])
-        region.logs = {one: a_log(0.010, 0.012, 0.011) for one in machines}
-        return region
-
-    async with a_world(("fra",), nomad=nomad) as world:
-        world.apply(a_probing_class(**probe))
-        await world.settle(10)
-        yield world
-
-
-def found(world: World) -> dict[str, MachineProbe]:
-    member = world.controller._fleet.member("fra")
-    assert member is not None
-    return {probe.node: probe for probe in member.probes or ()}
-
-
-def probed_at(world: World) -> float | None:
-    member = world.controller._fleet.member("fra")
-    assert member is not None
-    return member.probed_at
-
-
-def outcomes(world: World) -> dict[str, str]:
-    return {name: probe.outcome for name, probe in found(world).items()}
-
-
-def runs(world: World) -> int:
-    return world.regions["fra"].versions_of(SYSTEM, "probe")
-
-
-def asked(world: World, value: str) -> None:
-    region = a_region("fra")
-    region["metadata"]["annotations"] = {"orrery.dev/reconcile-at": value}
-    world.apply(region)
 
 
 async def test_every_machine_is_probed_and_tells_how_far_the_front_door_is() -> None:
@@ -238,33 +177,6 @@ async def test_what_does_not_end_is_pending_and_then_failed() -> None:
         assert found(world)["m1"].message == "the probe has not ended within 3 minutes"
 
 
-async def test_a_machine_that_cannot_be_asked_holds_up_nothing_else() -> None:
-    async with a_probed_world() as world:
-        world.regions["fra"].away = {"m1"}
-        await world.restart_operator()
-        await world.settle(10)
-        assert outcomes(world) == {"m1": "Pending", "m2": "Passed", "m3": "Passed"}
-        key = world.apply(a_deployment())
-        await world.until(lambda: world.is_ready(key))
-
-        await world.settle(240)
-
-        assert outcomes(world)["m1"] == "Passed"
-        assert found(world)["m1"].message == "what the probe printed cannot be read"
-        assert found(world)["m1"].latencies == ()
-
-
-async def test_what_cannot_be_read_at_first_is_read_later() -> None:
-    async with a_probed_world() as world:
-        world.regions["fra"].away = {"m1"}
-        await world.restart_operator()
-        await world.settle(60)
-        world.regions["fra"].away.clear()
-        await world.settle(20)
-
-        assert found(world)["m1"].latencies == (0.010, 0.012, 0.011)
-
-
 async def test_a_full_region_is_not_a_broken_one() -> None:
     async with a_probed_world() as world:
         world.regions["fra"].full = True
@@ -363,7 +275,7 @@ async def test_a_managed_region_is_probed_at_its_front_door() -> None:
         job = eu.world.regions["fra"].job(SYSTEM, "probe")
         assert job is not None
         config = job["TaskGroups"][0]["Tasks"][0]["Config"]
-        assert config["args"] == ["probe", "--address", f"{ADDRESS}:4647", "--count", "20"]
+        assert config["args"] == ["probe", "--address", f"{ADDRESS}:4647", *COUNTS]
 
 
 async def test_what_a_probe_finds_is_what_the_checks_of_the_region_say() -> None:

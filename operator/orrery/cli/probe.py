@@ -58,7 +58,14 @@ def _address(context: click.Context, parameter: click.Parameter, text: str) -> A
     show_default=True,
     help="Seconds after which a connect has failed.",
 )
-def probe(address: Address, count: int, timeout: float) -> None:
+@click.option(
+    "--linger",
+    type=click.FloatRange(0, 600),
+    default=0.0,
+    metavar="SECONDS",
+    help="Stay for this long after printing; a machine may drop logs at once.",
+)
+def probe(address: Address, count: int, timeout: float, linger: float) -> None:
     """Time TCP connects to an address, and print them as one line of JSON.
 
     Nothing is sent. The exit code is 1 when a connect failed, and "error" says why. Regions whose
@@ -66,6 +73,8 @@ def probe(address: Address, count: int, timeout: float) -> None:
     """
     found = measured(address, count, timeout)
     click.echo(json.dumps({"address": address.text, **found}))
+    sys.stdout.flush()
+    time.sleep(linger)
     if "error" in found:
         sys.exit(1)
 

@@ -29,6 +29,7 @@ AHEAD: Final = 60.0
 
 CONNECTS_MAX: Final = 1000
 
+_READABLE: Final = frozenset({"running", "complete", "failed"})
 _ENDED: Final = frozenset({"complete", "failed", "lost"})
 
 
@@ -135,9 +136,24 @@ def read_output(text: str | None) -> Output:
     return Output(usable[:CONNECTS_MAX], " ".join(error.split())[:300])
 
 
-def has_output(allocation: Allocation) -> bool:
-    """Tell whether there is something to read of it: it has run, and ended."""
-    return allocation.started and allocation.client_status in {"complete", "failed"}
+def is_readable(allocation: Allocation) -> bool:
+    """Tell whether there may be something to read of it: it runs, or has run."""
+    return allocation.started and allocation.client_status in _READABLE
+
+
+def is_over(allocation: Allocation) -> bool:
+    """Tell whether nothing more will come of it."""
+    return allocation.client_status in _ENDED
+
+
+def newer(before: Output | None, text: str | None, *, over: bool) -> Output | None:
+    """Return what a run has printed so far, by its log; None while that is not a whole line.
+
+    A log may be dropped as soon as the run is *over*: then what was read *before* stands.
+    """
+    if text is not None and (over or text.endswith("\n")):
+        return read_output(text)
+    return before or (read_output(text) if over else None)
 
 
 def newest(allocations: Sequence[Allocation], version: int) -> dict[str, Allocation]:
@@ -170,7 +186,9 @@ def judge(
         late_words = "Nomad has not placed the probe on it within 3 minutes"
         return found("Failed", late_words) if late else found("Pending")
     pulled = True if allocation.started else _pulled(allocation.message)
-    if allocation.client_status not in _ENDED:
+    if allocation.client_status == "running" and output and not output.error:
+        return found("Passed", pulled=True)  # It only lingers, so that this could be read.
+    if not is_over(allocation):
         words = allocation.message or "the probe has not ended within 3 minutes"
         return found("Failed", words, pulled=pulled) if late else found("Pending", pulled=pulled)
     error = output.error if output else ""

@@ -82,6 +82,8 @@ class Memory:
     """The ids of those that the run is for."""
     outputs: dict[str, Output] = field(default_factory=dict)
     """By allocation, of this run."""
+    over: set[str] = field(default_factory=set)
+    """The allocations whose output was read after they had ended."""
     found: dict[str, MachineProbe] = field(default_factory=dict)
     """By machine, of this run."""
     settled: dict[str, MachineProbe] = field(default_factory=dict)
@@ -91,7 +93,12 @@ class Memory:
     def begin(self, run: Run, machines: Sequence[Node]) -> None:
         """Forget the run before, but for what stands until there is something newer."""
         self.run, self.machines = run, frozenset(node.id for node in machines)
-        self.outputs, self.found, self.ended = {}, {}, False
+        self.outputs, self.over, self.found, self.ended = {}, set(), {}, False
+
+    def has_read(self, run: Allocation) -> bool:
+        """Tell whether all that matters of a run's output is known."""
+        output = self.outputs.get(run.id)
+        return output is not None and (not output.error or run.id in self.over)
 
     def take(self, node: Node, probe: MachineProbe) -> None:
         """Note what the run has come to on one machine."""
@@ -100,8 +107,11 @@ class Memory:
             self.settled[node.id] = probe
 
     def failed(self) -> bool:
-        """Tell whether the run failed on a machine."""
-        return any(probe.outcome == "Failed" for probe in self.found.values())
+        """Tell whether the run failed on a machine, or nobody knows what it printed there."""
+        return any(
+            probe.outcome == "Failed" or (probe.outcome == "Passed" and not probe.latencies)
+            for probe in self.found.values()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +267,8 @@ class Probes:
         for node in machines:
             run = runs.get(node.id)
             output = memory.outputs.get(run.id) if run else None
-            unread = run is not None and probing.has_output(run) and output is None
-            if not unread:
+            unread = run is not None and probing.is_over(run) and output is None
+            if not (unread and run and probing.is_readable(run)):
                 probe = probing.judge(node, run, output, waited=waited, no_room=no_room)
                 memory.take(node, probe)
         judged = [memory.found.get(node.id) for node in machines]
@@ -266,17 +276,19 @@ class Probes:
         memory.ended = settled or waited > probing.PATIENCE
 
     async def _read(self, this: Pass, runs: Iterable[Allocation], *, late: bool) -> None:
-        """Read what was printed where it is not read yet, on a few machines at a time."""
-        outputs = this.memory.outputs
-        unread = [run for run in runs if probing.has_output(run) and run.id not in outputs]
+        """Read what was printed where it is not read yet, on a few machines at a time.
+
+        A run that failed may be tried again by Nomad, so it is read until it is over.
+        """
+        memory, outputs = this.memory, this.memory.outputs
+        unread = [run for run in runs if probing.is_readable(run) and not memory.has_read(run)]
         for start in range(0, len(unread), READERS):
             at_once = unread[start : start + READERS]
             found = await asyncio.gather(*(self._output(this, run, late=late) for run in at_once))
-            outputs |= {
-                run.id: output
-                for run, output in zip(at_once, found, strict=True)
-                if output is not None
-            }
+            for run, output in zip(at_once, found, strict=True):
+                if output is not None:
+                    outputs[run.id] = output
+                    memory.over |= {run.id} if probing.is_over(run) else set()
 
     async def _output(self, this: Pass, run: Allocation, *, late: bool) -> Output | None:
         """Read what was printed on one machine; None while it cannot be asked.
@@ -284,7 +296,9 @@ class Probes:
         That a machine does not answer says nothing about the region: no lane is held for it.
         """
         try:
-            return probing.read_output(await this.nomad.read_log(run.id, names.PROBE_JOB))
+            text = await this.nomad.read_log(run.id, names.PROBE_JOB)
+            before = this.memory.outputs.get(run.id)
+            return probing.newer(before, text, over=probing.is_over(run))
         except Refused as error:
             return Output(error=error.message)
         except Unreachable:

@@ -16,10 +16,11 @@ from orrery.planning.probing import (
     Output,
     ProbeOrder,
     Run,
-    has_output,
+    is_readable,
     judge,
     machines_digest,
     medians,
+    newer,
     newest,
     read_output,
     run_of,
@@ -205,6 +206,16 @@ PULL = "Failed to pull `registry.example/orrery:1`: no such host"
         ),
         pytest.param(an_allocation(), Output((0.01,)), 5, ("Passed", "", True), id="complete"),
         pytest.param(
+            an_allocation("running"), Output((0.01,)), 5, ("Passed", "", True), id="lingers"
+        ),
+        pytest.param(
+            an_allocation("running"),
+            Output((0.01,), "19 of 20 connects to a:1 failed: no answer in time"),
+            5,
+            ("Pending", "", True),
+            id="failed-and-may-be-tried-again",
+        ),
+        pytest.param(
             an_allocation(),
             Output(error="the probe printed something else than times"),
             5,
@@ -269,15 +280,16 @@ def test_a_machine_without_room_never_fails(waited: float) -> None:
     seconds=st.lists(st.floats(0, 10)),
     error=st.text(),
 )
-def test_only_what_ran_to_its_end_has_passed_and_every_failure_says_why(
+def test_only_what_ran_to_its_end_or_printed_times_has_passed_and_every_failure_says_why(
     *, status: str, started: bool, message: str, waited: float, seconds: list[float], error: str
 ) -> None:
     allocation = an_allocation(status, started=started, message=message)
-    output = Output(seconds, error) if has_output(allocation) else None
+    output = Output(seconds, error) if is_readable(allocation) else None
 
     probe = judge(a_node(), allocation, output, waited=waited)
 
-    assert (probe.outcome == "Passed") == (status == "complete")
+    printed = status == "running" and output is not None and not error
+    assert (probe.outcome == "Passed") == (status == "complete" or printed)
     assert probe.message or probe.outcome != "Failed"
     assert probe.outcome != "Pending" or not probe.latencies
     assert waited <= PATIENCE or probe.outcome != "Pending"
@@ -314,6 +326,33 @@ def test_what_cannot_be_read_is_told_and_never_raised(text: str | None) -> None:
 )
 def test_something_else_than_times_is_told(printed: str) -> None:
     assert read_output(printed) == Output(error="the probe printed something else than times")
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "over", "expected"),
+    [
+        pytest.param(None, None, False, None, id="no-log-yet"),
+        pytest.param(None, "", False, None, id="nothing-yet"),
+        pytest.param(None, '{"seconds": [0.1', False, None, id="half-a-line"),
+        pytest.param(None, '{"seconds": [0.1]}\n', False, (0.1,), id="printed"),
+        pytest.param((0.2,), '{"seconds": [0.1]}\n', True, (0.1,), id="printed-anew"),
+        pytest.param((0.2,), None, True, (0.2,), id="dropped"),
+        pytest.param(None, None, True, (), id="dropped-unread"),
+        pytest.param((0.2,), "", False, (0.2,), id="not-anew-yet"),
+    ],
+)
+def test_what_was_read_stands_until_there_is_something_newer(
+    *,
+    before: tuple[float, ...] | None,
+    text: str | None,
+    over: bool,
+    expected: tuple[float, ...] | None,
+) -> None:
+    known = None if before is None else Output(before)
+
+    found = newer(known, text, over=over)
+
+    assert (None if found is None else tuple(found.seconds)) == expected
 
 
 def test_times_that_cannot_be_are_left_out() -> None:

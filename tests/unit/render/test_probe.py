@@ -37,7 +37,7 @@ def test_it_times_connects_to_the_front_door_by_the_classes_driver() -> None:
     assert task["Config"] == {
         "image": "registry.example/orrery:1",
         "command": "orrery",
-        "args": ["probe", "--address", "203.0.113.10:4647", "--count", "20"],
+        "args": ["probe", "--address", "203.0.113.10:4647", "--count", "20", "--linger", "20"],
     }
 
 

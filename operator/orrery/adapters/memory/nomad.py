@@ -52,6 +52,8 @@ class MemoryNomad:
         """Whether new jobs find no place."""
         self.busy = False
         """Whether what was begun on every machine does not end yet."""
+        self.lingers = False
+        """Whether they do not end though they have printed; else busy ones print nothing."""
         self.logs: dict[str, str] = {}
         """What tasks print, by the name of their machine."""
         self.away: set[str] = set()
@@ -225,7 +227,7 @@ class MemoryNomad:
         version = len(held.versions) - 1
         if held.current.get("Type") == "sysbatch":
             fit = () if self.full else self.nodes
-            return [held.run_on(node, busy=self.busy) for node in fit]
+            return [held.run_on(node, busy=self.busy or self.lingers) for node in fit]
         status = "running" if held.healthy else "failed"
         return [
             Allocation(f"a{n}", version, status, "run", held.healthy, "n1")
@@ -238,7 +240,7 @@ class MemoryNomad:
         machine = machine_of(allocation)
         if machine in self.away:
             raise Unreachable(Reason.REGION_UNREACHABLE, "the machine does not answer")
-        return self.logs.get(machine)
+        return "" if self.busy else self.logs.get(machine)
 
     async def list_deployments(self, namespace: str, job_id: str) -> Sequence[JobDeployment]:
         """List deployments, newest first."""
