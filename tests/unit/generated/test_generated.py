@@ -12,23 +12,24 @@ from orrery.cli import main
 from orrery.cli.generate import RENDERED, documented_members, generate, generated, leftovers
 
 ROOT = Path(__file__).parents[3]
+GENERATED = generated(ROOT)
 
 
-@pytest.mark.parametrize("path", sorted(generated(ROOT)))
+@pytest.mark.parametrize("path", sorted(GENERATED))
 def test_file_is_up_to_date(path: str) -> None:
-    assert (ROOT / path).read_text(encoding="utf-8") == generated(ROOT)[path], "run `make generate`"
+    assert (ROOT / path).read_text(encoding="utf-8") == GENERATED[path], "run `make generate`"
 
 
 def test_generated_folders_hold_nothing_else() -> None:
-    assert leftovers(ROOT, generated(ROOT)) == set()
+    assert leftovers(ROOT, GENERATED) == set()
 
 
 def test_generating_twice_gives_the_same_bytes() -> None:
-    assert generated(ROOT) == generated(ROOT)
+    assert generated(ROOT) == GENERATED
 
 
 def test_the_page_of_the_command_line_is_what_its_help_prints() -> None:
-    page = generated(ROOT)["docs/reference/cli.md"]
+    page = GENERATED["docs/reference/cli.md"]
 
     for arguments in ([], ["status"], ["playground", "up"]):
         said = CliRunner().invoke(
@@ -38,7 +39,7 @@ def test_the_page_of_the_command_line_is_what_its_help_prints() -> None:
 
 
 def test_every_reason_is_explained_under_an_anchor() -> None:
-    page = generated(ROOT)["docs/reference/reasons.md"]
+    page = GENERATED["docs/reference/reasons.md"]
 
     assert [reason for reason in Reason if f"\n## {reason}\n\n" not in page] == []
     assert documented_members(ConditionType).keys() == set(ConditionType)
