@@ -1,81 +1,24 @@
 """The front door before a real Nomad: what Orrery asks of a region, by its own client."""
 
 import asyncio
-import json
-import ssl
-import urllib.request
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.contract.jobs import a_job
 from tests.contract.test_probe_nomad import HOST
-from tests.integration.frontdoors import BOTH, Pki, caller, running_door
-from tests.lab.envoy import Backend, FrontDoor
-from tests.lab.nomad import NomadAgent, NomadMachine
+from tests.integration.frontdoors import BOTH, Pki
+from tests.integration.secureregions import is_ready, secure_region, tls_block
+from tests.lab.nomad import NomadMachine
 from tests.lab.polling import until
 
 from orrery import names
 from orrery.adapters.nomad import NomadClient
-from orrery.adapters.pki import KeyPair
 from orrery.api.regionclass import ProbeClass
 from orrery.errors import Unreachable
 from orrery.planning.probing import read_output
 from orrery.playground.ports import LOOPBACK
 from orrery.ports import Allocation, Credentials, Submission
 from orrery.render.probe import CONNECTS, render_probe
-
-
-@dataclass
-class SecureAgent(NomadAgent):
-    """An agent that speaks mutual TLS at both ports."""
-
-    tls: ssl.SSLContext | None = None
-    """How its own tests call it."""
-
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        request = urllib.request.Request(
-            f"https://{LOOPBACK}:{self.port}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"X-Nomad-Token": self.token},
-        )
-        with urllib.request.urlopen(request, timeout=10, context=self.tls) as reply:
-            content = reply.read()
-        return json.loads(content) if content.strip() else None
-
-
-def tls_block(folder: Path, pki: Pki, pair: KeyPair) -> dict[str, Any]:
-    """Write certificates to *folder* and have an agent use them."""
-    folder.mkdir()
-    texts = {"ca": pki.ca, "cert": pair.certificate, "key": pair.key}
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-    files = {f"{name}_file": str(folder / name) for name in texts}
-    verify = {"verify_server_hostname": True, "verify_https_client": True}
-    return {"tls": {"http": True, "rpc": True, **verify, **files}}
-
-
-@asynccontextmanager
-async def secure_region(
-    binary: Path, folder: Path, pki: Pki
-) -> AsyncIterator[tuple[FrontDoor, SecureAgent]]:
-    agent = SecureAgent(
-        str(binary),
-        folder / "nomad",
-        config=tls_block(folder / "server", pki, pki.server()),
-        region=pki.region,
-        tls=caller(pki.operator(), pki.ca),
-    )
-    await asyncio.to_thread(agent.start)
-    try:
-        async with running_door(folder / "door", pki, Backend(agent.rpc, agent.port)) as door:
-            yield door, agent
-    finally:
-        await asyncio.to_thread(agent.stop)
 
 
 async def test_orrery_works_with_a_region_through_its_front_door(
@@ -120,7 +63,7 @@ async def test_a_machine_joins_through_the_front_door(nomad_binary: Path, tmp_pa
         machine.join(agent)
         try:
             await until(
-                lambda: asyncio.to_thread(_is_ready, agent, machine.name),
+                lambda: asyncio.to_thread(is_ready, agent, machine.name),
                 told=lambda: machine.log.read_text()[-2000:],
             )
         finally:
@@ -154,7 +97,7 @@ async def test_machines_behind_the_front_door_are_probed_and_their_logs_come_bac
         )
         try:
             await until(
-                lambda: asyncio.to_thread(_is_ready, agent, machine.name),
+                lambda: asyncio.to_thread(is_ready, agent, machine.name),
                 told=lambda: machine.log.read_text()[-2000:],
             )
             probe = render_probe(
@@ -164,6 +107,7 @@ async def test_machines_behind_the_front_door_are_probed_and_their_logs_come_bac
                 driver=HOST,
                 region_class="standard",
             )
+            probe["TaskGroups"][0]["Tasks"][0]["Config"]["args"][-1] = "1"  # second to linger
             namespace = names.system_namespace("orrery")
             await client.create_namespace(namespace, "the system's")
             await client.register_job(probe, expected_index=0, submission=Submission("{}"))
@@ -183,7 +127,3 @@ async def test_machines_behind_the_front_door_are_probed_and_their_logs_come_bac
             await asyncio.to_thread(machine.stop)
 
     assert len(read_output(text).seconds) == CONNECTS
-
-
-def _is_ready(agent: SecureAgent, name: str) -> bool:
-    return agent.nodes().get(name) == "ready"
