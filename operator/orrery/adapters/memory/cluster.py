@@ -5,13 +5,13 @@ What controllers would do - addresses of load balancers, pods that become ready 
 """
 
 import asyncio
-import copy
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from orrery.adapters.memory.apply import merge, owned
+from orrery.adapters.memory.documents import copied
 from orrery.adapters.memory.worldclock import now_text
 from orrery.errors import Conflict, InvalidSpec, Refused, Unreachable
 from orrery.names import FIELD_MANAGER
@@ -80,8 +80,10 @@ class MemoryCluster:
 
     def set_status(self, ref: ObjectRef, status: Document) -> None:
         """Replace an object's status, as its controller does."""
-        held = copy.deepcopy(self.objects[ref])
-        held["status"] = copy.deepcopy(dict(status))
+        if self.objects[ref].get("status") == status:
+            return
+        held = copied(self.objects[ref])
+        held["status"] = copied(status)
         self._store(ref, held)
 
     def edit(self, ref: ObjectRef, patch: Document) -> None:
@@ -91,7 +93,7 @@ class MemoryCluster:
     def put(self, document: Document) -> ObjectRef:
         """Create an object that is not Orrery's."""
         ref = ObjectRef.of(document)
-        self._store(ref, copy.deepcopy(dict(document)))
+        self._store(ref, copied(document))
         return ref
 
     def remove(self, ref: ObjectRef) -> None:
@@ -118,7 +120,7 @@ class MemoryCluster:
         """Read one object, None when it does not exist."""
         await self._call()
         self.reads["read"] += 1
-        return copy.deepcopy(self.objects.get(ref))
+        return copied(self.objects.get(ref))
 
     async def list_labelled(
         self, api_version: str, kind: str, namespace: str, labels: Mapping[str, str]
@@ -128,7 +130,7 @@ class MemoryCluster:
         self.reads["list"] += 1
         place = (api_version, kind, namespace)
         return [
-            copy.deepcopy(body)
+            copied(body)
             for ref, body in sorted(self.objects.items())
             if (ref.api_version, ref.kind, ref.namespace) == place
             and labels.items() <= (body["metadata"].get("labels") or {}).items()
@@ -161,7 +163,7 @@ class MemoryCluster:
         self._require_namespace(ref)
         if ref in self.objects:
             return False
-        self._store(ref, copy.deepcopy(dict(manifest)))
+        self._store(ref, copied(manifest))
         return True
 
     async def delete(self, ref: ObjectRef, uid: str) -> None:
@@ -195,7 +197,7 @@ class MemoryCluster:
 
         As the API server does: a uid asks for that very object, a version for one that exists.
         """
-        wanted = copy.deepcopy(dict(manifest))
+        wanted = copied(manifest)
         metadata = wanted["metadata"] = dict(wanted["metadata"])
         uid, version = metadata.pop("uid", None), metadata.pop("resourceVersion", None)
         found = held.get("metadata", {})
@@ -222,7 +224,7 @@ class MemoryCluster:
         if self.mutate is not None:
             self.mutate(body)
         if held is not None and _essence(held) == _essence(body):
-            return copy.deepcopy(held)
+            return copied(held)
         number = next(self._numbers)
         metadata = body["metadata"] = dict(body["metadata"])
         metadata.setdefault("uid", f"uid-{number}")
@@ -233,7 +235,7 @@ class MemoryCluster:
             changed = held is None or held.get("spec") != body.get("spec")
             metadata["generation"] = before + (1 if changed else 0)
         self.objects[ref] = body
-        return copy.deepcopy(body)
+        return copied(body)
 
 
 class MemoryClusterFactory:
@@ -270,8 +272,8 @@ def _essence(body: Document) -> Document:
 def _patched(target: Any, patch: Any) -> Any:
     """Apply a JSON merge patch, RFC 7396."""
     if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
-    patched = copy.deepcopy(dict(target)) if isinstance(target, Mapping) else {}
+        return copied(patch)
+    patched = copied(target) if isinstance(target, Mapping) else {}
     for key, value in patch.items():
         if value is None:
             patched.pop(key, None)

@@ -1,13 +1,13 @@
 """An API server in memory: objects with resource versions, generations, finalizers, deletion."""
 
 import asyncio
-import copy
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from orrery.adapters.memory.documents import copied
 from orrery.adapters.memory.worldclock import now_text
 from orrery.errors import Conflict
 from orrery.names import FIELD_MANAGER, LABEL_MANAGED_BY
@@ -47,7 +47,7 @@ class MemoryHub:
         key = Key(kind, metadata.get("namespace", ""), metadata["name"])
         held = self.objects.get(key)
         if held is None:
-            created = copy.deepcopy(dict(document))
+            created = copied(document)
             created["metadata"] |= {
                 "uid": f"uid-{next(self._versions)}",
                 "generation": 1,
@@ -55,8 +55,8 @@ class MemoryHub:
             }
             self._store(key, created, "ADDED")
             return key
-        changed = copy.deepcopy(held)
-        changed["spec"] = copy.deepcopy(document.get("spec"))
+        changed = copied(held)
+        changed["spec"] = copied(document.get("spec"))
         for part in ("labels", "annotations"):
             if part in metadata:
                 changed["metadata"][part] = dict(metadata[part])
@@ -69,7 +69,7 @@ class MemoryHub:
 
     def delete(self, key: Key) -> None:
         """Delete an object as a user does: at once, or when its last finalizer goes."""
-        held = copy.deepcopy(self.objects[key])
+        held = copied(self.objects[key])
         if held["metadata"].get("finalizers"):
             held["metadata"]["deletionTimestamp"] = now_text()
             held["metadata"]["generation"] += 1
@@ -80,18 +80,18 @@ class MemoryHub:
     async def read(self, key: Key) -> Document | None:
         """Read one object."""
         await asyncio.sleep(self.latency)
-        return copy.deepcopy(self.objects.get(key))
+        return copied(self.objects.get(key))
 
     async def list(self, kind: Kind, take: Callable[[Document], T]) -> Sequence[T]:
         """Take all objects of *kind*, as they are when the list is asked for."""
-        found = [copy.deepcopy(body) for key, body in self.objects.items() if key.kind is kind]
+        found = [copied(body) for key, body in self.objects.items() if key.kind is kind]
         await asyncio.sleep(self.latency)
         return [take(body) for body in found]
 
     async def list_namespaces(self) -> Mapping[str, Mapping[str, str]]:
         """List the namespaces."""
         await asyncio.sleep(self.latency)
-        return copy.deepcopy(self.namespace_labels)
+        return copied(self.namespace_labels)
 
     async def is_leaving(self, kind: Kind) -> bool:
         """Tell whether the definition of *kind* is being deleted."""
@@ -127,7 +127,7 @@ class MemoryHub:
         held = self._held(key, uid)
         self.writes["status"] += 1
         if held.get("status") != status:
-            self._store(key, {**held, "status": copy.deepcopy(dict(status))}, "MODIFIED")
+            self._store(key, {**held, "status": copied(status)}, "MODIFIED")
 
     async def add_finalizer(self, key: Key, uid: str, finalizer: str) -> None:
         """Add *finalizer*."""
@@ -162,7 +162,7 @@ class MemoryHub:
         held = self.objects.get(key)
         if held is None or held["metadata"]["uid"] != uid:
             raise Conflict("ObjectGone", f"{key} is gone or was created anew")
-        return copy.deepcopy(held)
+        return copied(held)
 
     def _store(self, key: Key, body: dict[str, Any], event_type: str) -> None:
         body["metadata"]["resourceVersion"] = str(next(self._versions))
@@ -175,7 +175,7 @@ class MemoryHub:
     def _tell(self, kind: Kind, event_type: str, body: Mapping[str, Any]) -> None:
         if self.observer is None:
             return
-        news = kind, event_type, copy.deepcopy(dict(body))
+        news = kind, event_type, copied(body)
         if self.lag:
             self._late.append((self.observer, news))
             asyncio.get_running_loop().call_later(self.lag, self._tell_late)

@@ -5,7 +5,6 @@ job goes back to its last healthy version, as Nomad's auto-revert does.
 """
 
 import asyncio
-import copy
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from orrery.adapters.memory.beginnings import one_machine, well_servers
+from orrery.adapters.memory.documents import copied
 from orrery.adapters.memory.jobs import HeldJob, count_of, essence, machine_of
 from orrery.adapters.memory.worldclock import EPOCH
 from orrery.api.conditions import Reason
@@ -83,7 +83,7 @@ class MemoryNomad:
     def job(self, namespace: str, job_id: str) -> dict[str, Any] | None:
         """Look at a job from outside, as a test or an operator of the region does."""
         held = self._jobs.get((namespace, job_id))
-        return None if held is None else copy.deepcopy(held.current)
+        return None if held is None else copied(held.current)
 
     def versions_of(self, namespace: str, job_id: str) -> int:
         """Count the versions that a job has had."""
@@ -165,7 +165,7 @@ class MemoryNomad:
         held = self._jobs.get((namespace, job_id))
         if held is None:
             return None
-        document = copy.deepcopy(held.current)
+        document = copied(held.current)
         return Job(
             namespace=namespace,
             id=job_id,
