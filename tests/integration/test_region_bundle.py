@@ -38,7 +38,8 @@ from orrery.adapters.nomad.introduction import introduce
 from orrery.adapters.pki import CryptographyPki
 from orrery.api.base import API_VERSION
 from orrery.ports import Credentials, Document
-from orrery.render.bundle import CERTIFICATE, KEY, LEEWAY, TOKEN
+from orrery.render.bundle import LEEWAY
+from orrery.render.bundle_files import CERTIFICATE, KEY, TOKEN
 
 HOME: Final = f"orrery-{REGION}"
 
@@ -151,8 +152,8 @@ def test_a_machine_joins_with_its_bundle_and_stays_itself_when_it_is_restarted(f
     assert (node["Datacenter"], node["Drivers"]["raw_exec"]["Healthy"]) == ("fra1", True)
     assert machine.asked_of_systemd == [
         "daemon-reload",
-        "enable orrery-nomad",
-        "restart orrery-nomad",
+        "enable orrery-nomad orrery-expiry.timer",
+        "restart orrery-nomad orrery-expiry.timer",
     ]
 
     machine.restart()
