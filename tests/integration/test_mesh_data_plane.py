@@ -153,7 +153,7 @@ async def test_a_token_that_is_not_the_machines_is_denied(zone: Zone, tmp_path: 
     texts = signing_texts(CryptographyPki())
     stranger = SigningKey(texts[SIGNING_KEY], texts[PUBLIC_KEY])
     wrong = {
-        "proxy name from requestor": with_token(zone, zone.key, name="machine-node2"),
+        "is different than in token": with_token(zone, zone.key, name="machine-node2"),
         "Allowed workload in token is": with_token(zone, zone.key, workload="web"),
         "crypto/rsa: verification error": with_token(zone, stranger),
         "token is expired": zone.join(lifetime=-timedelta(minutes=1)),

@@ -108,6 +108,8 @@ Mesh
 
      journalctl -u orrery-mesh -u orrery-data-plane@machine
 
+   A line with UF in it: the front door is not there, or, with TLS_error, takes no certificate of
+   this machine.
 3. A data plane of your own, say web, is orrery-data-plane@web. It has in
    /etc/orrery/mesh/data-planes: web.json, the Dataplane; web.token, a token for it, for root
    alone; and web.env, settings of kuma-dp, with a KUMA_READINESS_PORT that no other one has.
