@@ -1,6 +1,10 @@
 """The files with which a machine joins: what they say, and who may read what in them."""
 
+import re
+import shutil
+import subprocess
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -24,6 +28,7 @@ from orrery.render.bundle_files import (
     NOMAD_UNIT,
     README,
     TOKEN,
+    UNITS_FOLDER,
 )
 
 
@@ -147,3 +152,28 @@ def test_a_token_is_removed_once_it_counts_no_longer(lifetime: timedelta, minute
 @pytest.mark.parametrize("path", [README, NOMAD_UNIT, LINK_UNIT, DATA_PLANE_UNIT, EXPIRY_UNIT])
 def test_texts_for_people_fit_a_terminal(path: str) -> None:
     assert max(map(len, files(mesh=MESHED.mesh)[path].content.splitlines())) <= 100
+
+
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("needs systemd-analyze")
+    units = {
+        path.rpartition("/")[2].replace("@.", "@machine."): file.content
+        for path, file in files(mesh=MESHED.mesh).items()
+        if path.startswith(UNITS_FOLDER)
+    }
+    for name, text in units.items():
+        # Whether a program is there is not for this test to say.
+        there = re.sub(r"^ExecStart=[\w-]+ ", "ExecStart=/bin/true ", text, flags=re.MULTILINE)
+        (tmp_path / name).write_text(there)
+
+    done = subprocess.run(
+        [analyze, "verify", *(str(tmp_path / name) for name in sorted(units))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
