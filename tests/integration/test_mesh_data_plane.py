@@ -1,52 +1,45 @@
-"""A real data plane joins its zone from a machine, through the region's front door.
+"""A real data plane joins its zone from a machine, with what the machine's bundle holds.
 
-The zone is a mesh of its own in memory; the Envoy on the machine is what kuma-dp speaks to.
+The zone is a mesh of its own in memory. On the machine run the link and kuma-dp as the units of the
+bundle say; the way to the zone is the region's front door.
 """
 
 import asyncio
-import json
-import os
-import subprocess
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
+from urllib.error import HTTPError
 
 import pytest
+import pytest_asyncio
 from tests.integration.frontdoors import BOTH, Pki
-from tests.lab.envoy import Secret, require_envoy, stop_process, write_files
-from tests.lab.envoys import RunningEnvoy, running_envoy
+from tests.lab.envoy import Secret
+from tests.lab.envoys import running_envoy
 from tests.lab.kuma import ControlPlane, admin_token, require_kuma, running, told
+from tests.lab.meshmachine import HOST_NAME, MeshMachine
 from tests.lab.polling import until
+from tests.unit.render.bundles import JOIN
 from tests.unit.render.region.blueprints import a_blueprint
 
 from orrery import names
+from orrery.adapters.datatokens import DataPlane, sign
 from orrery.adapters.pki import CryptographyPki
 from orrery.playground.ports import LOOPBACK, reserve_port
+from orrery.ports import SigningKey
 from orrery.reconcile.meshleaves import mesh_leaves, signing_texts
-from orrery.render.region.envoy_parts import (
-    ADMIN,
-    NETWORK,
-    dns_cluster,
-    listener,
-    ready_cluster,
-    ready_listener,
-    upstream_tls,
-)
-from orrery.render.region.envoy_secrets import identity, trust, typed
-from orrery.render.region.frontdoor import envoy_files, render_files
-from orrery.render.region.kuma import SIGNING_KEY
+from orrery.render.bundle import Join
+from orrery.render.bundle_mesh import WORKLOAD, MeshJoin
+from orrery.render.region.frontdoor import render_files
+from orrery.render.region.kuma import DATA_PLANE_MESH, KEY_ID, PUBLIC_KEY, SIGNING_KEY
 from orrery.render.region.mesh import render_mesh
 
-BLUEPRINT = a_blueprint(mesh={"store": {"mode": "Memory"}})
-DOOR = "kuma-dp-server"
-
-
-@pytest.fixture(autouse=True)
-def _real_programs() -> None:
-    require_kuma()
-    require_kuma("kuma-dp")
-    require_kuma("kumactl")
+BLUEPRINT: Final = a_blueprint(mesh={"store": {"mode": "Memory"}})
+DOOR: Final = "kuma-dp-server"
+NODE1: Final = DataPlane(DATA_PLANE_MESH, "machine-node1", WORKLOAD)
 
 
 def secret(pki: Pki, *hosts: str) -> Secret:
@@ -54,148 +47,174 @@ def secret(pki: Pki, *hosts: str) -> Secret:
     return {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": pki.ca}
 
 
-def machine_files() -> dict[str, str]:
-    """Configure the Envoy of a machine, which wraps what it is told in mutual TLS."""
-    passed = typed(
-        "envoy.filters.network.tcp_proxy",
-        f"{NETWORK}.tcp_proxy.v3.TcpProxy",
-        stat_prefix="door",
-        cluster="door",
-    )
-    host = names.front_door_host("fra")
-    socket = upstream_tls(identity() | trust(host), sni=host)
-    resources = {
-        "listeners": [listener("machine", 1, {"filters": [passed]}), ready_listener()],
-        "clusters": [
-            dns_cluster("door", LOOPBACK, 1) | {"transport_socket": socket},
-            ready_cluster(),
-        ],
-    }
-    return envoy_files(
-        {
-            "node": {"id": "machine", "cluster": "test"},
-            "admin": {"address": {"pipe": {"path": ADMIN}}},
-            "static_resources": resources,
-        }
-    )
-
-
 @dataclass
 class Zone:
-    """A zone, and the way to it from a machine."""
+    """A zone, and the front door before it."""
 
     control_plane: ControlPlane
-    machine: RunningEnvoy
-    token: str
-    """Of an administrator, for some minutes."""
-    ca: str
+    pki: Pki
+    key: SigningKey
+    door: int
+    link: int
+    """Where links have to listen: kuma-cp names that port to data planes."""
+
+    def join(self, who: DataPlane = NODE1, **changes: timedelta) -> Join:
+        """Make what the bundle of node1 is made of, with a token for *who*."""
+        now = datetime.now(UTC)
+        expires = now + changes.get("lifetime", timedelta(hours=1))
+        signed = sign(self.key, who, key_id=KEY_ID, now=now, expires=expires)
+        mesh = MeshJoin((LOOPBACK,), "", signed.token, signed.id)
+        pair = self.pki.leaf(names.client_host("fra"), names.machine_host("fra", "node1"))
+        return replace(JOIN, authority=self.pki.ca, pair=pair, mesh=mesh)
+
+    def machine(self, root: Path) -> MeshMachine:
+        return MeshMachine(root, self.link, self.door)
+
+    def is_online(self, name: str) -> bool:
+        path = f"/meshes/{DATA_PLANE_MESH}/dataplane-insights/{name}"
+        insight = self.control_plane.get(path) or {}
+        return any(
+            "connectTime" in each and "disconnectTime" not in each
+            for each in insight.get("subscriptions", [])
+        )
 
 
 @asynccontextmanager
 async def running_zone(folder: Path) -> AsyncIterator[Zone]:
-    """Run kuma-cp, the front door before it, and the Envoy of a machine before that."""
+    """Run kuma-cp and the front door before it; yields once there is a mesh."""
     pki, keys = Pki(), signing_texts(CryptographyPki())
     (leaf,) = mesh_leaves(BLUEPRINT)
     control_plane = told(
         render_mesh(BLUEPRINT), folder / "kuma", secret(pki, *sorted(leaf.hosts)), keys, None
     )
+    # Data planes go on at the port that kuma-cp names: here it is not that of a machine.
+    link = reserve_port()
+    environment = {"KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_PORT": str(link)}
+    control_plane.environment = {**control_plane.environment, **environment}
     places = {DOOR: (LOOPBACK, control_plane.port("DP_SERVER"))}
     front = secret(pki, names.front_door_host("fra"))
     async with (
         running_envoy(folder / "door", render_files(BLUEPRINT), places, secret=front) as door,
-        running_envoy(
-            folder / "machine",
-            machine_files(),
-            {"door": (LOOPBACK, door.ports[DOOR])},
-            secret=secret(pki, names.client_host("fra")),
-        ) as machine,
+        running(control_plane),
     ):
-        # Data planes go on at the port that kuma-cp names: here it is not that of the machine.
-        port = str(machine.ports["machine"])
-        environment = {**control_plane.environment, "KUMA_BOOTSTRAP_SERVER_PARAMS_XDS_PORT": port}
-        control_plane.environment = environment
-        async with running(control_plane):
-            token = admin_token(folder / "token", keys[SIGNING_KEY])
-            yield Zone(control_plane, machine, token, pki.ca)
+        await until(lambda: asyncio.to_thread(control_plane.get, f"/meshes/{DATA_PLANE_MESH}"))
+        key = SigningKey(keys[SIGNING_KEY], keys[PUBLIC_KEY])
+        yield Zone(control_plane, pki, key, door.ports[DOOR], link)
 
 
-@asynccontextmanager
-async def running_data_plane(folder: Path, zone: Zone, token: str) -> AsyncIterator[Path]:
-    """Run a data plane with *token*; yields its log."""
-    tags = {"kuma.io/service": "web"}
-    inbound = {"port": reserve_port(), "servicePort": reserve_port(), "tags": tags}
-    dataplane = {
-        "type": "Dataplane",
-        "mesh": "default",
-        "name": "web",
-        "networking": {"address": LOOPBACK, "inbound": [inbound]},
-    }
-    texts = {"dataplane.json": json.dumps(dataplane), "token": token, "ca.crt": zone.ca}
-    write_files(folder, texts)
-    process = await asyncio.to_thread(_start, folder, zone)
-    try:
-        yield folder / "log"
-    finally:
-        await asyncio.to_thread(stop_process, process)
-
-
-def _start(folder: Path, zone: Zone) -> subprocess.Popen[bytes]:
-    command = [
-        str(require_kuma("kuma-dp")),
-        "run",
-        f"--cp-address=https://{LOOPBACK}:{zone.machine.ports['machine']}",
-        f"--ca-cert-file={folder / 'ca.crt'}",
-        f"--dataplane-token-file={folder / 'token'}",
-        f"--dataplane={(folder / 'dataplane.json').read_text()}",
-        f"--binary-path={require_envoy()}",
-        f"--work-dir={folder / 'work'}",
-        "--dns-enabled=false",
-    ]
-    ports = {"KUMA_READINESS_PORT": str(reserve_port())}
-    with (folder / "log").open("wb") as log:
-        return subprocess.Popen(
-            command, env={"PATH": os.defpath, **ports}, stdout=log, stderr=subprocess.STDOUT
-        )
-
-
-async def data_plane_token(zone: Zone, name: str) -> str:
-    """Have a token issued; the first mesh and its key are made a moment after kuma-cp is ready."""
-    asked = {"mesh": "default", "name": name, "validFor": "10m"}
-
-    def ask() -> str | None:
-        return zone.control_plane.post("/tokens/dataplane", asked, token=zone.token)
-
-    return await until(lambda: asyncio.to_thread(ask))
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def zone(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Zone]:
+    for program in ("kuma-cp", "kuma-dp", "kumactl"):
+        require_kuma(program)
+    async with running_zone(tmp_path_factory.mktemp("zone")) as zone:
+        yield zone
 
 
 def said(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace")
 
 
-def is_online(zone: Zone) -> bool:
-    insight = zone.control_plane.get("/meshes/default/dataplane-insights/web") or {}
-    return any(
-        "connectTime" in each and "disconnectTime" not in each
-        for each in insight.get("subscriptions", [])
+async def until_said(log: Path, words: str) -> None:
+    await until(lambda: words in said(log), told=lambda: said(log)[-3000:])
+
+
+async def until_online(zone: Zone, name: str, log: Path) -> None:
+    def look() -> bool:
+        return zone.is_online(name)
+
+    await until(lambda: asyncio.to_thread(look), told=lambda: said(log)[-3000:])
+
+
+async def test_a_machine_comes_online_with_its_bundle(zone: Zone, tmp_path: Path) -> None:
+    machine = zone.machine(tmp_path / "node1")
+    machine.install(zone.join())
+
+    with machine.link(), machine.data_plane() as log:
+        await until_online(zone, "machine-node1", log)
+    await until(lambda: asyncio.to_thread(lambda: not zone.is_online("machine-node1")))
+
+
+async def test_a_machine_whose_bundle_is_for_any_goes_by_its_host_name(
+    zone: Zone, tmp_path: Path
+) -> None:
+    machine = zone.machine(tmp_path / "any")
+    machine.install(replace(zone.join(replace(NODE1, name="")), machine=""))
+
+    with machine.link(), machine.data_plane() as log:
+        await until_online(zone, f"machine-{HOST_NAME}", log)
+
+
+def with_token(zone: Zone, key: SigningKey, **changes: str) -> Join:
+    other = replace(zone, key=key)
+    return other.join(replace(NODE1, **changes))
+
+
+async def test_a_token_that_is_not_the_machines_is_denied(zone: Zone, tmp_path: Path) -> None:
+    texts = signing_texts(CryptographyPki())
+    stranger = SigningKey(texts[SIGNING_KEY], texts[PUBLIC_KEY])
+    wrong = {
+        "is different than in token": with_token(zone, zone.key, name="machine-node2"),
+        "Allowed workload in token is": with_token(zone, zone.key, workload="web"),
+        "crypto/rsa: verification error": with_token(zone, stranger),
+        "token is expired": zone.join(lifetime=-timedelta(minutes=1)),
+    }
+    for number, (words, join) in enumerate(wrong.items()):
+        machine = zone.machine(tmp_path / str(number))
+        machine.install(join)
+        with machine.link(), machine.data_plane() as log:
+            await until_said(log, words)
+
+    assert not await asyncio.to_thread(zone.is_online, "machine-node1")
+
+
+async def test_a_token_that_was_revoked_is_denied(zone: Zone, tmp_path: Path) -> None:
+    """As the page on joining machines says, with the id that is in the README of the bundle."""
+    join = zone.join()
+    assert join.mesh
+    admin = admin_token(tmp_path / "admin", zone.key.private)
+    name = f"dataplane-token-revocations-{DATA_PLANE_MESH}"
+    data = b64encode(join.mesh.token_id.encode()).decode()
+    document = {"type": "GlobalSecret", "name": name, "data": data}
+    await asyncio.to_thread(
+        lambda: zone.control_plane.put(f"/global-secrets/{name}", document, token=admin)
     )
+    machine = zone.machine(tmp_path / "node1")
+    machine.install(join)
+
+    with machine.link(), machine.data_plane() as log:
+        await until_said(log, "token is revoked")
 
 
-async def test_a_data_plane_comes_online_through_the_front_door(tmp_path: Path) -> None:
-    async with running_zone(tmp_path) as zone:
-        token = await data_plane_token(zone, "web")
+async def test_a_machines_token_makes_nobody_an_administrator(zone: Zone) -> None:
+    join = zone.join()
+    assert join.mesh
+    asked = {"mesh": DATA_PLANE_MESH, "name": "another", "validFor": "10m"}
 
-        async with running_data_plane(tmp_path / "dp", zone, token) as log:
-            await until(lambda: asyncio.to_thread(is_online, zone), told=lambda: said(log)[-3000:])
+    with pytest.raises(HTTPError) as refused:
+        zone.control_plane.post("/tokens/dataplane", asked, token=join.mesh.token)
+
+    assert refused.value.code == 403
 
 
-async def test_a_data_plane_with_the_token_of_another_is_denied(tmp_path: Path) -> None:
-    async with running_zone(tmp_path) as zone:
-        token = await data_plane_token(zone, "somebody-else")
+async def test_a_good_token_does_not_help_who_has_no_certificate_of_the_region(
+    zone: Zone, tmp_path: Path
+) -> None:
+    """What alert the front door gives each of them, its own tests tell."""
+    then = datetime.now(UTC) - timedelta(days=30)
+    wrong = [
+        zone.pki.leaf(names.client_host("fra"), now=then),
+        zone.pki.leaf(names.client_host("par")),
+        Pki().leaf(names.client_host("fra")),
+    ]
+    machine = zone.machine(tmp_path / "node3")
+    join = zone.join(replace(NODE1, name="machine-node3"))
+    for pair in wrong:
+        machine.install(replace(join, machine="node3", pair=pair))
+        with machine.link(), machine.data_plane() as log:
+            await until_said(log, "request to bootstrap server failed")
+    assert not await asyncio.to_thread(zone.is_online, "machine-node3")
 
-        async with running_data_plane(tmp_path / "dp", zone, token) as log:
-            await until(
-                lambda: "authentication failed: proxy name" in said(log),
-                told=lambda: said(log)[-2000:],
-            )
+    machine.install(replace(join, machine="node3"))
 
-            assert not await asyncio.to_thread(is_online, zone)
+    with machine.link(), machine.data_plane() as log:
+        await until_online(zone, "machine-node3", log)

@@ -38,7 +38,9 @@ from orrery.adapters.nomad.introduction import introduce
 from orrery.adapters.pki import CryptographyPki
 from orrery.api.base import API_VERSION
 from orrery.ports import Credentials, Document
-from orrery.render.bundle import CERTIFICATE, KEY, LEEWAY, TOKEN
+from orrery.reconcile.meshleaves import signing_texts
+from orrery.render.bundle import LEEWAY
+from orrery.render.bundle_files import CERTIFICATE, DATA_PLANE_TOKEN, KEY, LINK_CONFIGURATION, TOKEN
 
 HOME: Final = f"orrery-{REGION}"
 
@@ -151,8 +153,8 @@ def test_a_machine_joins_with_its_bundle_and_stays_itself_when_it_is_restarted(f
     assert (node["Datacenter"], node["Drivers"]["raw_exec"]["Healthy"]) == ("fra1", True)
     assert machine.asked_of_systemd == [
         "daemon-reload",
-        "enable orrery-nomad",
-        "restart orrery-nomad",
+        "enable orrery-nomad orrery-expiry.timer",
+        "restart orrery-nomad orrery-expiry.timer",
     ]
 
     machine.restart()
@@ -232,6 +234,30 @@ def test_what_was_changed_on_its_way_is_not_unpacked(fra: Fra) -> None:
     assert done.returncode != 0
     assert not (machine.root / KEY).exists()
     assert not (machine.root / "systemctl.log").exists()
+
+
+def test_a_region_with_a_mesh_has_its_part_in_the_bundle(fra: Fra) -> None:
+    nomad = {"image": "registry.example/nomad:2.0.6"}
+    mesh = {"provider": "Kuma", "image": "registry.example/kuma-cp:2.14.3"}
+    assert fra.rest.apply(ours("RegionClass", "standard", {"nomad": nomad, "mesh": mesh})).ok
+    try:
+        early = fra.orrery("region", "bundle", REGION, "-o", str(fra.folder / "early.tar"))
+        _, without = fra.bundle("without", "--machine", "node8", "--no-mesh")
+        keys = dict(signing_texts(CryptographyPki()))
+        assert fra.rest.apply(a_secret(HOME, f"{REGION}-kuma-tokens", keys)).ok
+        file, command = fra.bundle("meshed", "--machine", "node8")
+    finally:
+        assert fra.rest.apply(ours("RegionClass", "standard", {"nomad": nomad})).ok
+
+    assert early.code == 1
+    assert "the region's mesh is not there yet" in early.error
+    assert "orrery-mesh" not in without
+    assert command.strip().endswith("orrery-mesh orrery-data-plane@machine")
+    machine = fra.machine("meshed", 111)
+    machine.unpack(file)
+    assert (machine.root / DATA_PLANE_TOKEN).stat().st_mode & 0o777 == 0o600
+    link = json.loads((machine.root / LINK_CONFIGURATION).read_text())
+    assert BLUEPRINT.address in json.dumps(link["static_resources"]["clusters"])
 
 
 def test_a_region_that_is_not_there_yet_has_no_bundle(fra: Fra) -> None:

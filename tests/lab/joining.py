@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from orrery.render.bundle import NOMAD_CONFIGURATION, NOMAD_FOLDER, NOMAD_UNIT
+from orrery.render.bundle_files import NOMAD_CONFIGURATION, NOMAD_FOLDER, NOMAD_UNIT
 
 ROOTS: Final = ("/etc/orrery", "/var/lib/orrery")
 SYSTEMCTL: Final = """#!/bin/sh

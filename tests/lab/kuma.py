@@ -84,8 +84,8 @@ class ControlPlane:
         """Read from its API, without *token* as nobody; None for what is not there."""
         return self._call("GET", path, token=token)
 
-    def put(self, path: str, document: Mapping[str, Any]) -> None:
-        self._call("PUT", path, document)
+    def put(self, path: str, document: Mapping[str, Any], *, token: str = "") -> None:
+        self._call("PUT", path, document, token=token)
 
     def post(self, path: str, document: Mapping[str, Any], *, token: str) -> str | None:
         """Ask for something to be made; return the reply, None when something is missing."""

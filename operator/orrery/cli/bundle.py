@@ -41,6 +41,7 @@ Example:
 )
 @click.option("--lifetime", default="", help="Of the certificate, as in 720h; the class's.")
 @click.option("--token-lifetime", default="30m", show_default=True, help="Time to join, 1m to 8h.")
+@click.option("--no-mesh", is_flag=True, help="Leave out the mesh that the region has.")
 @click.option("--force", is_flag=True, help="Write over the file when it exists.")
 @click.option("--print-command", is_flag=True, help="Print what checks and installs it.")
 @operator_namespace_option
@@ -55,14 +56,16 @@ def bundle(
     lifetime: str,
     token_lifetime: str,
     operator_namespace: str,
+    no_mesh: bool,
     force: bool,
     print_command: bool,
 ) -> None:
     """Write the file with which a machine joins REGION.
 
     It is a tar with certificates, a token that lets the machine in for a while, Nomad's
-    configuration and a unit of systemd; a README inside says how to install, renew and end it. It
-    holds a private key. Make it again as often as you like: what is installed stays valid.
+    configuration and units of systemd; a README inside says how to install, renew and end it.
+    Where the region has a mesh, what a data plane of the machine needs is in it, too. It holds a
+    private key. Make it again as often as you like: what is installed stays valid.
 
     You need to be allowed to read Secrets in the hub and in the continent's cluster.
     """
@@ -73,6 +76,7 @@ def bundle(
         lifetime=_lifetime(lifetime),
         token_lifetime=_token_lifetime(token_lifetime),
         operator_namespace=operator_namespace,
+        mesh=not no_mesh,
     )
     path = output or Path(f"{region}-{machine or 'machine'}.tar")
     if path.name.startswith("-"):
@@ -90,7 +94,7 @@ def bundle(
     if print_command:
         digest = sha256(packed).hexdigest()
         click.echo("run as root, in the folder of the file, on the machine:", err=True)
-        click.echo(render_command(path.name, digest=digest, pin=found.pin))
+        click.echo(render_command(path.name, digest=digest, pin=found.pin, mesh=bool(found.mesh)))
 
 
 def _data_center(text: str) -> str:

@@ -19,11 +19,12 @@ from orrery.api.validation import (
     validate_region,
     validate_region_class,
 )
+from orrery.cli.bundlemesh import signing_key_of, with_mesh
 from orrery.cli.continentaccess import access_of
 from orrery.cli.hub import Reader, Target, find, reading
 from orrery.errors import InvalidSpec, NotYet
 from orrery.planning.certificates import OVERLAP, HeldAuthority
-from orrery.planning.joining import check_joinable, lifetime_within, signer
+from orrery.planning.joining import check_joinable, front_door_hosts, lifetime_within, signer
 from orrery.ports import ClusterAccess, ContinentalCluster, KeyPair, Kind, ObjectRef, Usage
 from orrery.reconcile.credentials import credentials
 from orrery.reconcile.secretfacts import decode, pair_in, read_facts
@@ -42,6 +43,8 @@ class Order:
     lifetime: timedelta | None
     token_lifetime: timedelta
     operator_namespace: str
+    mesh: bool = True
+    """Whether its mesh is joined, if the region has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,14 @@ async def join(order: Order, target: Target) -> Join:
         cluster = clusters.connect(host.access)
         try:
             authority = await authority_of(cluster, host)
+            about = host.region, host.class_, host.continent
+            key = await signing_key_of(cluster, *about) if order.mesh else None
         finally:
             await cluster.close()
         now = datetime.now(UTC)
         introduction = await introduce(ours, machine=order.machine, lifetime=order.token_lifetime)
-    return issued(order, host, authority, introduction, now)
+    made = issued(order, host, authority, introduction, now)
+    return with_mesh(made, host.region, host.class_, key, now) if key else made
 
 
 async def host_of(reader: Reader, order: Order, target: Target) -> Host:
@@ -148,7 +154,7 @@ def issued(
         region=region,
         data_center=order.data_center,
         machine=order.machine,
-        servers=_servers(host.region),
+        servers=[f"{name}:{RPC_PORT}" for name in front_door_hosts(host.region)],
         version=status.nomad.version if status and status.nomad else "",
         authority="".join(f"{pem}\n" for pem in trusted if pem),
         pin=described.fingerprint,
@@ -158,14 +164,6 @@ def issued(
         token_expires=introduction.expires,
         certificate_expires=now + lasts,
     )
-
-
-def _servers(region: Region) -> list[str]:
-    """Say where the front door is: its name first, which outlives its address, if it has one."""
-    told = region.status.control_plane if region.status else None
-    assert told, "check_joinable has looked"
-    hosts = dict.fromkeys(host for host in (region.spec.front_door.host, told.address) if host)
-    return [f"{host}:{RPC_PORT}" for host in hosts]
 
 
 def _warn_of_rotation(held: HeldAuthority) -> None:

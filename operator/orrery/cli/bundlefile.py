@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from orrery.adapters.pki import PRIVATE, write_bytes
-from orrery.render.bundle import FOLDERS, BundleFile
+from orrery.render.bundle_files import FOLDERS, BundleFile
 
 
 def pack(files: Sequence[BundleFile], made: datetime) -> bytes:
@@ -18,7 +18,8 @@ def pack(files: Sequence[BundleFile], made: datetime) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for path, mode in FOLDERS.items():
-            tar.addfile(_entry(path, mode, made, kind=tarfile.DIRTYPE))
+            if any(file.path.startswith(f"{path}/") for file in files):
+                tar.addfile(_entry(path, mode, made, kind=tarfile.DIRTYPE))
         for file in files:
             content = file.content.encode()
             entry = _entry(file.path, file.mode, made, size=len(content))

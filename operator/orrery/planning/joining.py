@@ -38,6 +38,13 @@ def check_joinable(region: Region) -> None:
     raise NotYet("RegionNotBootstrapped", message)
 
 
+def front_door_hosts(region: Region) -> list[str]:
+    """Say where the front door is: its name first, which outlives its address, if it has one."""
+    told = region.status.control_plane if region.status else None
+    address = told.address if told else ""
+    return list(dict.fromkeys(host for host in (region.spec.front_door.host, address) if host))
+
+
 def signer(authority: HeldAuthority, now: datetime) -> Signer:
     """Choose who signs: the successor once all trust it for `OVERLAP`, or all is from it."""
     if authority.successor is None:

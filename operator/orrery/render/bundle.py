@@ -1,7 +1,7 @@
 """Render the files with which a machine joins a region: a list, to be packed and unpacked. Pure.
 
-Paths are relative to the machine's root. All is Orrery's own: nothing that a package of Nomad
-brings is touched, its example configuration would make the machine a server.
+All is Orrery's own: nothing that a package of Nomad brings is touched, its example configuration
+would make the machine a server.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,36 +12,23 @@ from typing import Any, Final
 import orjson
 
 from orrery.ports import KeyPair
+from orrery.render.bundle_expiry import expiry_files
+from orrery.render.bundle_files import (
+    AUTHORITY,
+    CERTIFICATE,
+    DATA_FOLDER,
+    KEY,
+    NOMAD_CONFIGURATION,
+    NOMAD_FOLDER,
+    NOMAD_UNIT,
+    PRIVATE,
+    PUBLIC,
+    README,
+    TOKEN,
+    BundleFile,
+)
+from orrery.render.bundle_mesh import MeshJoin, mesh_files
 from orrery.render.bundle_readme import render_readme
-
-FOLDER: Final = "etc/orrery"
-TLS_FOLDER: Final = f"{FOLDER}/tls"
-NOMAD_FOLDER: Final = f"{FOLDER}/nomad.d"
-DATA_FOLDER: Final = "var/lib/orrery/nomad"
-
-README: Final = f"{FOLDER}/README"
-AUTHORITY: Final = f"{TLS_FOLDER}/ca.crt"
-CERTIFICATE: Final = f"{TLS_FOLDER}/tls.crt"
-KEY: Final = f"{TLS_FOLDER}/tls.key"
-NOMAD_CONFIGURATION: Final = f"{NOMAD_FOLDER}/orrery.json"
-TOKEN: Final = f"{DATA_FOLDER}/client/intro_token.jwt"
-"""Where a Nomad client looks for it: in its state (2.0.6)."""
-
-UNIT: Final = "orrery-nomad.service"
-NOMAD_UNIT: Final = f"etc/systemd/system/{UNIT}"
-
-PUBLIC: Final = 0o644
-PRIVATE: Final = 0o600
-
-FOLDERS: Final[Mapping[str, int]] = {
-    FOLDER: 0o755,
-    TLS_FOLDER: 0o700,
-    NOMAD_FOLDER: 0o755,
-    "var/lib/orrery": 0o755,
-    DATA_FOLDER: 0o711,
-    f"{DATA_FOLDER}/client": 0o700,
-}
-"""The folders that are the bundle's own, outermost first; tasks pass through the data's."""
 
 DRAIN_WITHIN: Final = "10m"
 
@@ -70,15 +57,8 @@ class Join:
     made: datetime
     token_expires: datetime
     certificate_expires: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class BundleFile:
-    """A file of a bundle."""
-
-    path: str
-    mode: int
-    content: str = field(repr=False)
+    mesh: MeshJoin | None = None
+    """What its data planes need; None where the region has no mesh."""
 
 
 def render_bundle(join: Join) -> Sequence[BundleFile]:
@@ -91,6 +71,8 @@ def render_bundle(join: Join) -> Sequence[BundleFile]:
         BundleFile(NOMAD_CONFIGURATION, PUBLIC, _written(_nomad(join))),
         BundleFile(NOMAD_UNIT, PUBLIC, _nomad_unit(join)),
         BundleFile(TOKEN, PRIVATE, f"{join.token}\n"),
+        *expiry_files(join.region, join.made, join.certificate_expires),
+        *(mesh_files(join.region, join.machine, join.mesh) if join.mesh else ()),
     ]
     return sorted(files, key=lambda file: file.path)
 

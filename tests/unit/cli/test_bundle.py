@@ -11,15 +11,16 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from tests.unit.render.test_bundle import JOIN, MADE
+from tests.unit.render.bundles import JOIN, MADE, MESHED
 
 from orrery.adapters.pki import CryptographyPki
 from orrery.api.base import nanoseconds
 from orrery.cli import main
 from orrery.cli.bundle import TOKEN_LONGEST
 from orrery.cli.bundlefile import check_free, pack, save
-from orrery.render.bundle import FOLDERS, KEY, TOKEN, Join, render_bundle
+from orrery.render.bundle import Join, render_bundle
 from orrery.render.bundle_command import render_command
+from orrery.render.bundle_files import DATA_PLANES_FOLDER, FOLDERS, KEY, MESH_FOLDER, PRIVATE
 from orrery.render.region.servers import INTRODUCTION_LONGEST
 
 
@@ -58,19 +59,31 @@ def installed(tmp_path: Path, packed: bytes, command: str) -> tuple[bool, str]:
     return unpacked, done.stderr
 
 
-def test_the_tar_has_what_is_rendered_as_roots_with_its_modes() -> None:
-    with tarfile.open(fileobj=io.BytesIO(pack(render_bundle(JOIN), MADE))) as tar:
+@pytest.mark.parametrize("join", [JOIN, MESHED], ids=["plain", "mesh"])
+def test_the_tar_has_what_is_rendered_as_roots_with_its_modes(join: Join) -> None:
+    with tarfile.open(fileobj=io.BytesIO(pack(render_bundle(join), MADE))) as tar:
         members = tar.getmembers()
         content = {m.name: tar.extractfile(m).read() for m in members if m.isfile()}  # type: ignore[union-attr] # it is a file
+    private = {file.path for file in render_bundle(join) if file.mode == PRIVATE}
 
-    assert content == {file.path: file.content.encode() for file in render_bundle(JOIN)}
-    assert {m.name: m.mode for m in members if m.isdir()} == FOLDERS
-    assert {m.name for m in members if m.isfile() and m.mode == 0o600} == {KEY, TOKEN}
+    assert content == {file.path: file.content.encode() for file in render_bundle(join)}
+    assert {m.name for m in members if m.isfile() and m.mode == PRIVATE} == private
     assert {(m.uid, m.gid, m.uname, m.mtime) for m in members} == {(0, 0, "root", MADE.timestamp())}
 
 
+@pytest.mark.parametrize(
+    ("join", "of_mesh"), [(JOIN, set()), (MESHED, {MESH_FOLDER, DATA_PLANES_FOLDER})]
+)
+def test_folders_are_there_for_what_is_in_them(join: Join, of_mesh: set[str]) -> None:
+    with tarfile.open(fileobj=io.BytesIO(pack(render_bundle(join), MADE))) as tar:
+        folders = {m.name: m.mode for m in tar.getmembers() if m.isdir()}
+
+    assert folders.keys() == FOLDERS.keys() - {MESH_FOLDER, DATA_PLANES_FOLDER} | of_mesh
+    assert folders.items() <= FOLDERS.items()
+
+
 def test_folders_come_before_what_is_in_them() -> None:
-    with tarfile.open(fileobj=io.BytesIO(pack(render_bundle(JOIN), MADE))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(pack(render_bundle(MESHED), MADE))) as tar:
         names = tar.getnames()
 
     for path in FOLDERS:
@@ -104,6 +117,16 @@ def test_the_command_refuses_what_is_not_the_same(
     command = render_command("node1.tar", digest=digest, pin=join.pin[::turned])
 
     assert installed(tmp_path, packed + added, command) == (False, words)
+
+
+def test_what_the_bundle_has_is_started_and_nothing_else() -> None:
+    plain = render_command("node1.tar", digest="d", pin="p")
+    meshed = render_command("node1.tar", digest="d", pin="p", mesh=True)
+
+    assert plain.endswith("systemctl restart orrery-nomad orrery-expiry.timer")
+    assert meshed.endswith(
+        "systemctl restart orrery-nomad orrery-expiry.timer orrery-mesh orrery-data-plane@machine"
+    )
 
 
 def test_a_name_with_spaces_is_one_word_of_the_command() -> None:

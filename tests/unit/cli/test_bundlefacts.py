@@ -1,25 +1,32 @@
 """What a machine's bundle is made of: a hub and a continent's cluster in memory, real keys."""
 
 import asyncio
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import orjson
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from tests.builders import a_class, a_continent, a_managed_region, a_secret
 from tests.unit.cli.hubs import ReadableHub
 
 from orrery.adapters.memory import MemoryCluster
 from orrery.adapters.nomad.introduction import Introduction
-from orrery.adapters.pki import CryptographyPki
+from orrery.adapters.pki import BACKDATING, CryptographyPki
 from orrery.cli.bundlefacts import Order, authority_of, host_of, issued
+from orrery.cli.bundlemesh import signing_key_of, with_mesh
 from orrery.cli.hub import Target
 from orrery.errors import OrreryError
 from orrery.names import OPERATOR_NAMESPACE
 from orrery.planning.certificates import OVERLAP
 from orrery.ports import Certificate, ClusterAccess, KeyPair, Kind, Usage
+from orrery.reconcile.meshleaves import signing_texts
 from orrery.reconcile.secretfacts import TRUSTED_SINCE, encode, texts_of
 from orrery.render.bundle import Join
 
@@ -84,12 +91,17 @@ class Place:
         status = {"controlPlane": control_plane, "nomad": {"version": "2.0.6"}}
         self.hub.apply(Kind.REGION, {**a_managed_region("fra", **spec), "status": status})
 
-    def secret(self, texts: Mapping[str, str]) -> None:
+    def mesh(self) -> None:
+        """Give the class a mesh."""
+        mesh = {"provider": "Kuma", "image": "registry.example/kuma-cp:2.14.3"}
+        self.hub.apply(Kind.REGION_CLASS, {**a_class(), "spec": {"mesh": mesh}})
+
+    def secret(self, texts: Mapping[str, str], name: str = "fra-ca") -> None:
         self.cluster.put(
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": "fra-ca", "namespace": "orrery-fra"},
+                "metadata": {"name": name, "namespace": "orrery-fra"},
                 "data": encode(texts),
             }
         )
@@ -100,7 +112,10 @@ class Place:
             assert host.access == ClusterAccess("the way to eu")
             authority = await authority_of(self.cluster, host)
             token = Introduction("a-token", now + order.token_lifetime)
-            return issued(order, host, authority, token, now)
+            made = issued(order, host, authority, token, now)
+            about = host.region, host.class_, host.continent
+            key = await signing_key_of(self.cluster, *about) if order.mesh else None
+            return with_mesh(made, host.region, host.class_, key, now) if key else made
 
         return asyncio.run(work())
 
@@ -238,3 +253,91 @@ def test_a_region_that_does_not_exist_is_told() -> None:
 
     with pytest.raises(OrreryError, match=r'Region "frb" does not exist; did you mean "fra"'):
         Place().join(order)
+
+
+def test_a_region_without_a_mesh_has_no_part_of_one_in_a_bundle() -> None:
+    place = Place()
+    place.secret(signing_texts(PKI), "fra-kuma-tokens")
+
+    assert place.join().mesh is None
+
+
+@pytest.mark.parametrize(("machine", "name"), [("node1", "machine-node1"), ("", "")])
+def test_the_token_of_a_data_plane_is_the_machines_and_ends_with_its_certificate(
+    machine: str, name: str
+) -> None:
+    place, keys = Place(), signing_texts(PKI)
+    place.mesh()
+    place.region(frontDoor={"host": "fra.regions.example"})
+    place.secret(keys, "fra-kuma-tokens")
+
+    join = place.join(replace(ORDER, machine=machine))
+
+    assert join.mesh
+    claims = claims_of(join.mesh.token, keys["public.pem"])
+    assert (claims["Mesh"], claims["Name"], claims["Workload"]) == ("default", name, "machines")
+    assert claims["exp"] == join.certificate_expires.timestamp()
+    assert claims["nbf"] == (NOW - BACKDATING).timestamp()
+    assert claims["jti"] == join.mesh.token_id
+    assert list(join.mesh.hosts) == ["fra.regions.example", "203.0.113.7"]
+    assert join.mesh.image == "registry.example/kuma-cp:2.14.3"
+
+
+def test_bundles_have_tokens_of_their_own() -> None:
+    place = Place()
+    place.mesh()
+    place.secret(signing_texts(PKI), "fra-kuma-tokens")
+
+    first, second = place.join().mesh, place.join().mesh
+
+    assert first
+    assert second
+    assert first.token_id != second.token_id
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        pytest.param(None, "the region's mesh is not there yet", id="missing"),
+        pytest.param({}, "holds no RSA key in signing.key", id="empty"),
+        pytest.param(
+            {**signing_texts(PKI), "public.pem": signing_texts(PKI)["public.pem"]},
+            "with its public half in public.pem",
+            id="not-a-pair",
+        ),
+        pytest.param(
+            {**signing_texts(PKI), "signing.key": an_authority().key},
+            "holds no RSA key in signing.key",
+            id="another-kind",
+        ),
+    ],
+)
+def test_a_mesh_without_its_key_is_told_and_can_be_left_out(
+    texts: Mapping[str, str] | None, words: str
+) -> None:
+    place = Place()
+    place.mesh()
+    if texts is not None:
+        place.secret(texts, "fra-kuma-tokens")
+
+    with pytest.raises(OrreryError) as caught:
+        place.join()
+
+    assert words in caught.value.message
+    assert "--no-mesh" in caught.value.message
+    assert "PRIVATE" not in caught.value.message
+    assert place.join(replace(ORDER, mesh=False)).mesh is None
+
+
+def claims_of(token: str, public: str) -> dict[str, Any]:
+    """Prove a token as Kuma does, and read what it says."""
+    header, claims, signature = (
+        urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in token.split(".")
+    )
+    assert orjson.loads(header) == {"alg": "RS256", "kid": "orrery", "typ": "JWT"}
+    key = load_pem_public_key(public.encode())
+    assert isinstance(key, rsa.RSAPublicKey)
+    signed = token.rpartition(".")[0].encode()
+    key.verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
+    said: dict[str, Any] = orjson.loads(claims)
+    return said

@@ -1,46 +1,35 @@
 """The files with which a machine joins: what they say, and who may read what in them."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+import re
+import shutil
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
+from tests.unit.render.bundles import GOLDEN, JOIN, MADE, MESHED, files, told
 
-from orrery.ports import KeyPair
-from orrery.render.bundle import (
+from orrery.render.bundle import render_bundle
+from orrery.render.bundle_files import (
     AUTHORITY,
     CERTIFICATE,
+    DATA_PLANE_TOKEN,
+    DATA_PLANE_UNIT,
+    EXPIRY_SCRIPT,
+    EXPIRY_TIMER,
+    EXPIRY_UNIT,
     FOLDERS,
     KEY,
+    LINK_UNIT,
+    MESH_FOLDER,
     NOMAD_CONFIGURATION,
     NOMAD_UNIT,
     README,
     TOKEN,
-    BundleFile,
-    Join,
-    render_bundle,
+    UNITS_FOLDER,
 )
-
-MADE: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-JOIN: Final = Join(
-    region="fra",
-    data_center="fra1",
-    machine="node1",
-    servers=("fra.regions.example:4647", "203.0.113.7:4647"),
-    version="2.0.6",
-    authority="the authority\n",
-    pin="ab" * 32,
-    pair=KeyPair("the certificate\n", "a-private-key\n"),
-    token="the-token",
-    made=MADE,
-    token_expires=MADE + timedelta(minutes=30),
-    certificate_expires=MADE + timedelta(days=30),
-)
-
-
-def files(**changes: Any) -> dict[str, BundleFile]:
-    return {file.path: file for file in render_bundle(replace(JOIN, **changes))}
 
 
 def configuration(**changes: Any) -> Any:
@@ -52,36 +41,59 @@ def test_the_files_are_the_same_each_time_and_sorted() -> None:
 
     assert rendered == render_bundle(JOIN)
     assert [file.path for file in rendered] == sorted(
-        [README, AUTHORITY, CERTIFICATE, KEY, NOMAD_CONFIGURATION, NOMAD_UNIT, TOKEN]
+        [
+            *(README, AUTHORITY, CERTIFICATE, KEY, NOMAD_CONFIGURATION, NOMAD_UNIT, TOKEN),
+            *(EXPIRY_SCRIPT, EXPIRY_TIMER, EXPIRY_UNIT),
+        ]
     )
 
 
-def test_secrets_stand_in_two_files_that_root_alone_may_read() -> None:
-    private = {path for path, file in files().items() if file.mode == 0o600}
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_the_files_are_those_that_were_reviewed(name: str) -> None:
+    """After a change that is meant: ``python -m tests.unit.render.bundles``."""
+    join, path = GOLDEN[name]
+
+    assert told(join) == path.read_text()
+
+
+def test_a_region_without_a_mesh_has_nothing_of_it_in_its_bundle() -> None:
+    mentions = {file.path for file in render_bundle(JOIN) if "kuma" in file.content.lower()}
+
+    assert not any(file.path.startswith(MESH_FOLDER) for file in render_bundle(JOIN))
+    assert not {LINK_UNIT, DATA_PLANE_UNIT} & files().keys()
+    assert mentions == set()
+
+
+def test_secrets_stand_in_files_that_root_alone_may_read() -> None:
+    assert MESHED.mesh
+    found = files(mesh=MESHED.mesh)
+    private = {path for path, file in found.items() if file.mode == 0o600}
+    secrets = (JOIN.pair.key.strip(), JOIN.token, MESHED.mesh.token)
     holders = {
-        path
-        for path, file in files().items()
-        if JOIN.pair.key.strip() in file.content or JOIN.token in file.content
+        path for path, file in found.items() if any(secret in file.content for secret in secrets)
     }
 
-    assert private == holders == {KEY, TOKEN}
-    assert {file.mode for file in files().values()} == {0o600, 0o644}
+    assert private == holders == {KEY, TOKEN, DATA_PLANE_TOKEN}
+    assert {file.mode for file in found.values()} == {0o600, 0o644}
 
 
 def test_no_secret_shows_in_a_log() -> None:
-    shown = repr(JOIN) + repr(render_bundle(JOIN))
+    assert MESHED.mesh
+    shown = repr(MESHED) + repr(render_bundle(MESHED))
 
     assert JOIN.pair.key.strip() not in shown
     assert JOIN.token not in shown
+    assert MESHED.mesh.token not in shown
 
 
 def test_every_folder_is_the_bundles_own() -> None:
     """Unpacked as root, the mode of a folder that others share would change for all."""
-    parents = {path.rpartition("/")[0] for path in files()}
+    parents = {path.rpartition("/")[0] for path in files(mesh=MESHED.mesh)}
 
     assert all("orrery" in folder for folder in FOLDERS)
     assert parents - FOLDERS.keys() == {"etc/systemd/system"}
-    assert list(FOLDERS) == sorted(FOLDERS, key=lambda f: (f.split("/")[0], f.count("/") > 1, 0))
+    for place, folder in enumerate(FOLDERS):
+        assert not any(folder.startswith(f"{later}/") for later in list(FOLDERS)[place:])
 
 
 def test_the_machine_asks_for_the_front_door_and_trusts_its_region_alone() -> None:
@@ -137,6 +149,31 @@ def test_a_token_is_removed_once_it_counts_no_longer(lifetime: timedelta, minute
     assert f"-name intro_token.jwt -mmin +{minutes} -delete\n" in unit
 
 
-@pytest.mark.parametrize("path", [README, NOMAD_UNIT])
+@pytest.mark.parametrize("path", [README, NOMAD_UNIT, LINK_UNIT, DATA_PLANE_UNIT, EXPIRY_UNIT])
 def test_texts_for_people_fit_a_terminal(path: str) -> None:
-    assert max(map(len, files()[path].content.splitlines())) <= 100
+    assert max(map(len, files(mesh=MESHED.mesh)[path].content.splitlines())) <= 100
+
+
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("needs systemd-analyze")
+    units = {
+        path.rpartition("/")[2].replace("@.", "@machine."): file.content
+        for path, file in files(mesh=MESHED.mesh).items()
+        if path.startswith(UNITS_FOLDER)
+    }
+    for name, text in units.items():
+        # Whether a program is there is not for this test to say.
+        there = re.sub(r"^ExecStart=[\w-]+ ", "ExecStart=/bin/true ", text, flags=re.MULTILINE)
+        (tmp_path / name).write_text(there)
+
+    done = subprocess.run(
+        [analyze, "verify", *(str(tmp_path / name) for name in sorted(units))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")

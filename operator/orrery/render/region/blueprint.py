@@ -57,7 +57,8 @@ class SecretName(StrEnum):
     POSTGRES_PASSWORD = "postgres-password"  # noqa: S105 - the name of a Secret
     """``password``: chosen before PostgreSQL is set up."""
     KUMA_TOKENS = "kuma-tokens"
-    """``signing.key`` signs tokens for kuma-cp's API, ``public.pem`` proves them."""
+    """``signing.key`` signs tokens for kuma-cp's API and those of machines' data planes,
+    ``public.pem`` proves them."""
     ZONE = "zone-tls"
     """``tls.crt`` and ``tls.key`` of the zone, for the global control plane's front door, and in
     ``ca.crt`` what it trusts there: none of it is from the region's authority."""

@@ -44,6 +44,9 @@ PUBLIC_KEY: Final = "public.pem"
 KEY_ID: Final = "orrery"
 """Names the key in tokens: ``kumactl generate user-token --kid orrery``."""
 
+DATA_PLANE_MESH: Final = "default"
+"""The mesh that Kuma makes by itself. Tokens of its data planes may be signed by that key, too."""
+
 GRACE_SECONDS: Final = 30
 
 Variable = Mapping[str, Any]
@@ -81,6 +84,8 @@ class Kuma:
     """What it may reach beside PostgreSQL and its like."""
     files: Mapping[str, str] = field(default_factory=dict)
     """What its ConfigMap holds beside kuma-cp's own configuration."""
+    serves_data_planes: bool = False
+    """Whether data planes come to it, with tokens."""
     certificates: str = ""
     """Digest of its certificates: it starts anew to take over other ones."""
 
@@ -129,7 +134,7 @@ def render_kuma(site: Site, settings: Kuma) -> list[Manifest]:
         {"name": name, "port": number, "targetPort": name, "protocol": "TCP"}
         for name, number in settings.ports.items()
     ]
-    files = {CONFIGURATION_FILE: configuration(), **settings.files}
+    files = {CONFIGURATION_FILE: _configuration(settings), **settings.files}
     return [
         *_policies(site, settings),
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": files},
@@ -187,15 +192,19 @@ def _policies(site: Site, settings: Kuma) -> list[Manifest]:
     ]
 
 
-def configuration() -> str:
+def _configuration(settings: Kuma) -> str:
     """Write what no variable of its environment can say: the key by which kuma-cp knows people.
 
     Its own signing key is unknown to everybody, and the token that it would issue for ten years is
-    not wanted: who may read the Secret signs a token for as long as it is needed.
+    not wanted: who may read the Secret signs a token for as long as it is needed. The tokens of
+    machines' data planes are signed by the same key; what says who a person is lacks in them.
     """
     key = {"kid": KEY_ID, "keyFile": f"{TOKENS_FOLDER}/{PUBLIC_KEY}"}
     tokens = {"bootstrapAdminToken": False, "validator": {"publicKeys": [key]}}
-    document = {"apiServer": {"authn": {"tokens": tokens}}}
+    document: dict[str, Any] = {"apiServer": {"authn": {"tokens": tokens}}}
+    if settings.serves_data_planes:
+        shown = {"validator": {"publicKeys": [{**key, "mesh": DATA_PLANE_MESH}]}}
+        document["dpServer"] = {"authn": {"dpProxy": {"dpToken": shown}}}
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(document, option=options).decode()  # YAML has all of JSON.
 

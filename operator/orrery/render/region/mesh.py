@@ -71,6 +71,7 @@ def render_mesh(blueprint: Blueprint) -> list[Manifest]:
         sidecar_volumes=envoy_volumes(blueprint, Component.KUMA, SecretName.ZONE) if files else (),
         egress=_egress(mesh.global_address),
         files=files,
+        serves_data_planes=True,
         certificates=blueprint.mesh_certificates,
     )
     return render_kuma(blueprint, settings)
