@@ -25,13 +25,10 @@ FAITHFUL = Timing(healthy=None, scale=1.0)
 ROOMY = {
     "cpu_total_compute": 20_000,
     "memory_total_mb": 16_384,
-    "gc_max_allocs": 1,
+    "gc_max_allocs": 1_000,
     "options": {"fingerprint.denylist": "env_aws,env_gce,env_azure,consul,vault"},
 }
-"""A machine with room for the jobs of all tests, which leave some behind.
-
-It is one that drops the logs of what has ended at once, as full ones do.
-"""
+"""A machine with room for the jobs of all tests, which leave some behind, and their logs."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

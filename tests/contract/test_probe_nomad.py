@@ -1,7 +1,7 @@
 """The probe job on a real Nomad: it runs, is read, runs again, and says why it cannot."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.builders import a_continent, a_region
-from tests.contract.conftest import TOKEN
+from tests.contract.conftest import ROOMY, TOKEN
 from tests.lab.nomad import NomadAgent
 from tests.lab.polling import until
 
@@ -43,9 +43,21 @@ def credentials(agent: NomadAgent, token: str = "") -> Credentials:
     return Credentials(endpoint=agent.address, token=token or agent.token)
 
 
+@pytest.fixture(scope="module")
+def full_agent(
+    nomad_binary: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NomadAgent]:
+    """An agent that drops the logs of what has ended at once, as a full machine does."""
+    folder = tmp_path_factory.mktemp("nomad")
+    agent = NomadAgent(str(nomad_binary), folder, {"client": {**ROOMY, "gc_max_allocs": 1}})
+    agent.start()
+    yield agent
+    agent.stop()
+
+
 @pytest.fixture
-async def region(any_agent: NomadAgent) -> AsyncIterator[RegionNomad]:
-    client = NomadClientFactory().connect(credentials(any_agent))
+async def region(full_agent: NomadAgent) -> AsyncIterator[RegionNomad]:
+    client = NomadClientFactory().connect(credentials(full_agent))
     await client.create_namespace(SYSTEM, "the system's")
     yield client
     if await client.read_job(SYSTEM, names.PROBE_JOB):
@@ -98,9 +110,9 @@ async def judged(
 
 
 async def test_a_run_tells_how_far_an_address_is_and_can_be_repeated(
-    region: RegionNomad, any_agent: NomadAgent
+    region: RegionNomad, full_agent: NomadAgent
 ) -> None:
-    address = any_agent.address.removeprefix("http://")
+    address = full_agent.address.removeprefix("http://")
     first, _ = await ran(region, address)
     second, output = await ran(region, address)
 
@@ -134,16 +146,16 @@ async def test_a_log_that_never_was_is_none(region: RegionNomad) -> None:
 
 
 async def test_five_rights_in_the_namespace_of_the_system_are_enough(
-    region: RegionNomad, any_agent: NomadAgent
+    region: RegionNomad, full_agent: NomadAgent
 ) -> None:
     rights = ["read-job", "list-jobs", "register-job", "purge-job", "read-logs"]
     rules = f'namespace "{SYSTEM}" {{ capabilities = {str(rights).replace(chr(39), chr(34))} }}'
-    any_agent.call("PUT", "/v1/acl/policy/probe", {"Name": "probe", "Rules": rules})
+    full_agent.call("PUT", "/v1/acl/policy/probe", {"Name": "probe", "Rules": rules})
     body = {"Type": "client", "Policies": ["probe"]}
-    token = any_agent.call("PUT", "/v1/acl/token", body)["SecretID"]
-    narrow = NomadClientFactory().connect(credentials(any_agent, token))
+    token = full_agent.call("PUT", "/v1/acl/token", body)["SecretID"]
+    narrow = NomadClientFactory().connect(credentials(full_agent, token))
     try:
-        _, output = await ran(narrow, any_agent.address.removeprefix("http://"))
+        _, output = await ran(narrow, full_agent.address.removeprefix("http://"))
         await narrow.purge_job(SYSTEM, names.PROBE_JOB)
     finally:
         await narrow.close()
@@ -154,16 +166,16 @@ async def test_five_rights_in_the_namespace_of_the_system_are_enough(
 
 
 async def test_the_operator_probes_an_external_region_and_leaves_one_job(
-    region: RegionNomad, any_agent: NomadAgent
+    region: RegionNomad, full_agent: NomadAgent
 ) -> None:
-    async with an_operator(any_agent.address, any_agent.token) as member:
+    async with an_operator(full_agent.address, full_agent.token) as member:
         await until(lambda: (m := member()) and m.probed_at)
         found = member()
         assert found
         assert [probe.outcome for probe in found.probes or ()] == ["Passed"]
         assert list(probing.medians(found.probes or ())) == ["dc1"]
 
-    async with an_operator(any_agent.address, any_agent.token) as again:
+    async with an_operator(full_agent.address, full_agent.token) as again:
         await until(lambda: (m := again()) and m.probed_at)
 
     job = await region.read_job(SYSTEM, names.PROBE_JOB)
