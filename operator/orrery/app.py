@@ -18,6 +18,7 @@ from orrery.adapters.kube import (
     HubSource,
     KubeClusterFactory,
     KubeHub,
+    KubeHubRights,
     KubeLeases,
 )
 from orrery.adapters.nomad import NomadClientFactory
@@ -27,6 +28,7 @@ from orrery.engine.leader import Elector
 from orrery.engine.watchdog import Watchdog
 from orrery.errors import InvalidSpec, OrreryError
 from orrery.handlers.watch import Watch, WatchEnded
+from orrery.ownrights import OwnRights
 from orrery.ports import Clock, Hub, Kind, LeaseStore
 from orrery.probes import serve_metrics, serve_probes
 from orrery.reconcile.controller import Controller
@@ -95,6 +97,7 @@ async def run(config: Config) -> int:
             source=source,
             hub=hub,
             leases=leases,
+            rights=OwnRights(KubeHubRights(connection, config.namespace), clock),
             controller=controller,
             clock=clock,
             telemetry=telemetry,
@@ -120,6 +123,7 @@ class Operator:
         source: HubSource,
         hub: ServedHub,
         leases: LeaseStore,
+        rights: OwnRights,
         controller: Reconciling,
         clock: Clock,
         telemetry: Telemetry,
@@ -128,6 +132,7 @@ class Operator:
         self._config = config
         self._source = source
         self._hub = hub
+        self._rights = rights
         self._controller = controller
         self._clock = clock
         self._telemetry = telemetry
@@ -153,8 +158,9 @@ class Operator:
                 self._watchdog.expect(_watch_name(kind), within=WATCH_SILENCE)
             watching = asyncio.create_task(self._keep_watching(), name="watches")
             working = asyncio.create_task(self._work(), name="work")
+            looking = asyncio.create_task(self._rights.keep_looking(), name="rights")
             stopping = asyncio.create_task(self._stop.wait(), name="stop")
-            tasks: list[asyncio.Task[Any]] = [watching, working, stopping]
+            tasks: list[asyncio.Task[Any]] = [watching, working, looking, stopping]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             log.info("stopping")
             return await _end(tasks, OK if stopping.done() else FAILED)
@@ -252,7 +258,7 @@ class Operator:
         missing = [f"{kind} is not listed yet" for kind in unlisted]
         if self._leading and not self._controller.ready:
             missing.append("not every region has been looked at yet")
-        return missing
+        return missing + self._rights.problems
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

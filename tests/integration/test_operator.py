@@ -19,9 +19,10 @@ from tests.lab.polling import until
 from tests.lab.rest import Rest
 
 from orrery.adapters.clock import SystemClock
-from orrery.adapters.kube import HubConnection, HubSource, KubeHub, KubeLeases
+from orrery.adapters.kube import HubConnection, HubSource, KubeHub, KubeHubRights, KubeLeases
 from orrery.app import FAILED, OK, Operator
 from orrery.config import Config
+from orrery.ownrights import OwnRights
 from orrery.playground.processes import environment
 from orrery.ports import Kind
 from orrery.telemetry import Telemetry
@@ -82,6 +83,7 @@ async def running(kubeconfig: Path, lease: str, **controller: Any) -> AsyncItera
             source=source,
             hub=KubeHub(connection, clock=clock, telemetry=telemetry, instance="test"),
             leases=KubeLeases(connection, NAMESPACE, lease, telemetry=telemetry),
+            rights=OwnRights(KubeHubRights(connection, NAMESPACE), clock),
             controller=tiny,
             clock=clock,
             telemetry=telemetry,

@@ -44,9 +44,13 @@ class Request:
 
     @property
     def writes(self) -> bool:
-        """Tell whether it changes something: a dry run does not, nor does a plan of Nomad."""
+        """Tell whether it changes something.
+
+        A dry run does not, nor does a plan of Nomad, nor does asking for one's own rights.
+        """
         return (
             self.method in MUTATING
+            and not self.path.startswith("/apis/authorization.k8s.io/")
             and "dryRun" not in self.query
             and not self.path.endswith("/plan")
         )

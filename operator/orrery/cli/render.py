@@ -19,6 +19,7 @@ from orrery.api.validation import (
 )
 from orrery.cli.globalmesh import global_mesh
 from orrery.cli.hub import install_option
+from orrery.cli.installation import operator
 from orrery.cli.manifests import Manifest, read_manifests
 from orrery.cli.readable import readable
 from orrery.cli.renderfolder import write_bases
@@ -41,7 +42,9 @@ _WAITS: Final = (
 )
 
 
-@click.group(epilog=_EXAMPLE, invoke_without_command=True, subcommand_metavar="[global-mesh]")
+@click.group(
+    epilog=_EXAMPLE, invoke_without_command=True, subcommand_metavar="[global-mesh|operator]"
+)
 @click.option(
     "-f",
     "--filename",
@@ -94,6 +97,7 @@ def render(
 
 
 render.add_command(global_mesh)
+render.add_command(operator)
 
 
 def rendered(

@@ -69,7 +69,7 @@ class KubeApi:
     async def apply(self, manifests: Iterable[Document]) -> None:
         """Server-side apply *manifests*, in order, as strictly as kubectl does."""
         for manifest in manifests:
-            await self._call(
+            await self.call(
                 "PATCH",
                 object_path(manifest),
                 params=apply_options(FIELD_MANAGER),
@@ -82,19 +82,20 @@ class KubeApi:
     ) -> Document | None:
         """Read one object, None when it does not exist."""
         path = f"{collection(api_version, kind, namespace)}/{name}"
-        found: Document | None = await self._call("GET", path)
+        found: Document | None = await self.call("GET", path)
         return found
 
     async def list(self, api_version: str, kind: str, *, namespace: str = "") -> Sequence[Document]:
         """List the objects of *kind* in *namespace*, or in all."""
-        found = await self._call("GET", collection(api_version, kind, namespace))
+        found = await self.call("GET", collection(api_version, kind, namespace))
         return found["items"] if found else []
 
     async def delete(self, api_version: str, kind: str, name: str, *, namespace: str = "") -> None:
         """Delete one object; it may be gone already."""
-        await self._call("DELETE", f"{collection(api_version, kind, namespace)}/{name}")
+        await self.call("DELETE", f"{collection(api_version, kind, namespace)}/{name}")
 
-    async def _call(self, method: str, path: str, **request: Any) -> Any:
+    async def call(self, method: str, path: str, **request: Any) -> Any:
+        """Send one request; return the answer, None when what is read or deleted is not there."""
         try:
             async with self._session.request(method, path, **request) as reply:
                 text = await reply.text()

@@ -17,7 +17,7 @@ class ContinentApi(KubeApi):
 
     async def write_status(self, found: Document, status: Document) -> None:
         """Merge *status* into that of an object that was read."""
-        await self._call(
+        await self.call(
             "PATCH",
             f"{object_path(found)}/status",
             json={"status": status},
@@ -39,7 +39,7 @@ class ContinentApi(KubeApi):
         Ends when the API server ends the watch; the caller starts anew.
         """
         path = collection(api_version, kind)
-        found = await self._call("GET", path)
+        found = await self.call("GET", path)
         for item in found["items"]:
             yield "ADDED", {"apiVersion": api_version, "kind": kind} | item
         query = {"watch": "true", "resourceVersion": found["metadata"]["resourceVersion"]}

@@ -4,6 +4,7 @@
 
     hub           the calls of `orrery.ports.Hub`
     ├── events        which events are worth writing (pure)
+    hubrights     the calls of `orrery.ports.hubrights.HubRights`: what we may do in the hub
     lease         the calls of `orrery.ports.LeaseStore`
     cluster       the calls of `orrery.ports.ContinentalCluster`
     connection    one call: deadline, credentials, errors
@@ -16,6 +17,7 @@ from orrery.adapters.kube.access import HubAccess, HubSource
 from orrery.adapters.kube.cluster import KubeCluster, KubeClusterFactory
 from orrery.adapters.kube.connection import MERGE_PATCH, HubConnection
 from orrery.adapters.kube.hub import KubeHub, object_path
+from orrery.adapters.kube.hubrights import KubeHubRights
 from orrery.adapters.kube.lease import KubeLeases
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "KubeCluster",
     "KubeClusterFactory",
     "KubeHub",
+    "KubeHubRights",
     "KubeLeases",
     "object_path",
 ]
