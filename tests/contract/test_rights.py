@@ -19,6 +19,7 @@ from tests.lab.polling import until
 from orrery.adapters.nomad import NomadClientFactory
 from orrery.errors import Refused, Unreachable
 from orrery.ports import AclToken, Credentials, RegionNomad, Submission
+from orrery.reconcile.regiontokens import keep_token
 
 CAPABILITIES = frozenset({"list-jobs", "read-job", "register-job", "plan-job", "purge-job"})
 VARIABLES = frozenset({"read", "write", "destroy"})
@@ -48,11 +49,12 @@ def rules(
 async def allowed(agent: NomadAgent, text: str) -> AsyncIterator[tuple[RegionNomad, str, str]]:
     """Connect with a token that has the policy *text*."""
     number = next(_numbers)
-    token = AclToken(f"fine-{number}", text, str(uuid.uuid4()), str(uuid.uuid4()))
+    name = f"fine-{number}"
+    token = AclToken(name, (name,), str(uuid.uuid4()), str(uuid.uuid4()))
     factory = NomadClientFactory()
-    management = factory.connect(Credentials(agent.address, agent.token))
+    management = factory.administer(Credentials(agent.address, agent.token))
     await management.create_namespace(f"orrery-rights-{number}", "")
-    await management.put_token(token)
+    await keep_token(management, token, text)
     await management.close()
     client = factory.connect(Credentials(agent.address, token.secret))
     try:
