@@ -37,6 +37,9 @@ ANNOTATION_CORDON = f"{GROUP}/cordon"
 ANNOTATION_ROTATE_AUTHORITY = f"{GROUP}/rotate-authority"
 """On a Managed Region: a new value asks for a new certificate authority, without interruption."""
 
+ANNOTATION_ROTATE_TOKEN = f"{GROUP}/rotate-token"
+"""On a Region: another value than before has Orrery make itself another run-time token."""
+
 ANNOTATION_FORGET_AUTHORITY = f"{GROUP}/forget-authority"
 """On a Managed Region: the fingerprint of an authority that is lost and may be replaced."""
 

@@ -4,88 +4,17 @@ All calls but one are content with fine-grained capabilities, none of which lets
 instance. The creation of a namespace takes a management token.
 """
 
-import itertools
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 import aiohttp
 import pytest
+from tests.contract.rights import CAPABILITIES, REST, VARIABLES, allowed, every_call, rules
 from tests.contract.test_client_nomad import a_job, registered
 from tests.lab.nomad import NomadAgent
 from tests.lab.polling import until
 
-from orrery.adapters.nomad import NomadClientFactory
 from orrery.errors import Refused, Unreachable
-from orrery.ports import AclToken, Credentials, RegionNomad, Submission
-
-CAPABILITIES = frozenset({"list-jobs", "read-job", "register-job", "plan-job", "purge-job"})
-VARIABLES = frozenset({"read", "write", "destroy"})
-REST = frozenset({"node", "agent", "operator"})
-
-_numbers = itertools.count(1)
-
-
-def quoted(words: frozenset[str]) -> str:
-    return "[" + ", ".join(f'"{word}"' for word in sorted(words)) + "]"
-
-
-def rules(
-    capabilities: frozenset[str] = CAPABILITIES,
-    variables: frozenset[str] = VARIABLES,
-    rest: frozenset[str] = REST,
-) -> str:
-    path = f'variables {{ path "nomad/jobs/*" {{ capabilities = {quoted(variables)} }} }}'
-    inside = f"capabilities = {quoted(capabilities)} {path}"
-    others = " ".join(f'{part} {{ policy = "read" }}' for part in sorted(rest))
-    # A stream of all namespaces is denied as a whole where one of them may not be read.
-    everywhere = f"capabilities = {quoted(capabilities & {'read-job'})}"
-    return f'namespace "*" {{ {everywhere} }} namespace "orrery-*" {{ {inside} }} {others}'
-
-
-@asynccontextmanager
-async def allowed(agent: NomadAgent, text: str) -> AsyncIterator[tuple[RegionNomad, str, str]]:
-    """Connect with a token that has the policy *text*."""
-    number = next(_numbers)
-    token = AclToken(f"fine-{number}", text, str(uuid.uuid4()), str(uuid.uuid4()))
-    factory = NomadClientFactory()
-    management = factory.connect(Credentials(agent.address, agent.token))
-    await management.create_namespace(f"orrery-rights-{number}", "")
-    await management.put_token(token)
-    await management.close()
-    client = factory.connect(Credentials(agent.address, token.secret))
-    try:
-        yield client, f"orrery-rights-{number}", token.secret
-    finally:
-        await client.close()
-
-
-async def every_call(region: RegionNomad, namespace: str) -> None:
-    """Do once all that Orrery does in a region whose namespaces exist."""
-    path = "nomad/jobs/shop"
-    await region.leader()
-    await region.agent()
-    await region.autopilot()
-    assert await region.list_nodes()
-    assert namespace in await region.list_namespaces()
-    await region.write_variable(namespace, path, {"a": "b"}, expected_index=0)
-    variable = await region.read_variable(namespace, path)
-    assert variable
-    async with region.events(index=0) as events:
-        await anext(events)
-    await region.plan_job(a_job(namespace))
-    job = await registered(region, a_job(namespace))
-    assert await region.read_submission(namespace, "shop", 0)
-    assert "shop" in {stub.id for stub in (await region.list_jobs()).jobs}
-    await region.list_allocations(namespace, "shop")
-    await region.list_deployments(namespace, "shop")
-    await region.placement_failures(namespace, "shop")
-    stop = a_job(namespace, Stop=True)
-    index = job.job_modify_index
-    await region.register_job(stop, expected_index=index, submission=Submission("{}"))
-    await region.purge_job(namespace, "shop")
-    await region.delete_variable(namespace, path, expected_index=variable.modify_index)
+from orrery.ports import Allocation
 
 
 async def test_fine_capabilities_are_enough_for_every_call(real_agent: NomadAgent) -> None:
@@ -124,11 +53,11 @@ async def test_nobody_gets_into_an_instance_by_them(
     async with allowed(real_agent, rules()) as (region, namespace, token):
         await registered(region, a_job(namespace))
 
-        async def is_placed() -> bool:
-            return bool(await region.list_allocations(namespace, "shop"))
+        async def on_its_machine() -> Allocation | None:
+            listed = await region.list_allocations(namespace, "shop")
+            return next((a for a in listed if a.client_status != "pending"), None)
 
-        await until(is_placed)
-        (allocation, *_) = await region.list_allocations(namespace, "shop")
+        allocation = await until(on_its_machine)  # before, the machine knows none of that id
 
         status = await asked(real_agent, token, method, path.format(id=allocation.id))
 

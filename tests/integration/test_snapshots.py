@@ -14,6 +14,7 @@ from tests.lab.nomad import NomadAgent
 from orrery.adapters.nomad import NomadClientFactory
 from orrery.cli import main
 from orrery.ports import AclToken, Credentials
+from orrery.reconcile.regiontokens import keep_token
 from orrery.render.region.snapshots import POLICY_RULES
 
 JOB = {
@@ -51,10 +52,11 @@ def nomad(tmp_path: Path, nomad_binary: Path) -> Iterator[NomadAgent]:
 
 async def allow(agent: NomadAgent) -> AclToken:
     """Have *agent* know a token for snapshots, twice: the second time changes nothing."""
-    token = AclToken("orrery-snapshot", POLICY_RULES, str(uuid.uuid4()), str(uuid.uuid4()))
-    client = NomadClientFactory().connect(Credentials(agent.address, agent.token))
-    await client.put_token(token)
-    await client.put_token(token)
+    name = "orrery-snapshot"
+    token = AclToken(name, (name,), str(uuid.uuid4()), str(uuid.uuid4()))
+    client = NomadClientFactory().administer(Credentials(agent.address, agent.token))
+    await keep_token(client, token, POLICY_RULES)
+    await keep_token(client, token, POLICY_RULES)
     await client.close()
     return token
 
@@ -123,8 +125,8 @@ async def test_a_token_that_was_revoked_is_known_again(nomad: NomadAgent, tmp_pa
     nomad.call("DELETE", f"/v1/acl/token/{token.accessor}")
     refused = await asyncio.to_thread(taken, nomad, token.secret, tmp_path / "s")
 
-    client = NomadClientFactory().connect(Credentials(nomad.address, nomad.token))
-    await client.put_token(token)
+    client = NomadClientFactory().administer(Credentials(nomad.address, nomad.token))
+    await keep_token(client, token, POLICY_RULES)
     await client.close()
 
     assert refused.exit_code == 1

@@ -21,11 +21,11 @@ class Abyss(MemoryNomad):
 
     silent = False
 
-    async def _arrive(self) -> None:
+    async def arrive(self) -> None:
         if self.silent:
             await asyncio.sleep(15)
             raise Unreachable(Reason.REGION_UNREACHABLE, "no answer in time")
-        await super()._arrive()
+        await super().arrive()
 
 
 def hush(world: World, region: str) -> None:

@@ -321,16 +321,24 @@ def vars_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
     return [vars(record) | {"said": record.getMessage()} for record in caplog.records]
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("fra-gossip", "nomad operator gossip keyring list"),
-        ("fra-bootstrap-token", 'the hub\'s Secret "fra-region-credentials"'),
-    ],
-)
-async def test_what_running_servers_were_started_with_is_never_made_anew(
-    name: str, words: str
-) -> None:
+async def test_a_lost_management_token_is_told_and_all_else_goes_on() -> None:
+    region, name = SecretsOfRegion(), "fra-bootstrap-token"
+    await region.run()
+    before = region.cluster.objects[ref(name)]
+    region.cluster.remove(ref(name))
+
+    lost = (await region.run(in_use=True)).lost
+
+    assert lost is not None
+    assert lost.reason == Reason.SECRET_LOST
+    assert 'management-token of the hub\'s Secret "fra-region-credentials"' in lost.message
+    assert ref(name) not in region.cluster.objects
+    region.cluster.put(before)
+    assert (await region.run(in_use=True)).lost is None
+
+
+async def test_what_running_servers_were_started_with_is_never_made_anew() -> None:
+    name, words = "fra-gossip", "nomad operator gossip keyring list"
     region = SecretsOfRegion()
     await region.run()
     before = region.cluster.objects[ref(name)]

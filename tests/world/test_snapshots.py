@@ -27,9 +27,10 @@ async def test_snapshots_are_taken_by_a_token_that_can_do_nothing_else() -> None
         await opened(eu)
 
         secret = eu.cluster.objects[eu.caretaker.find("Secret", "fra-snapshot-token")]["data"]
-        token = eu.world.regions["fra"].tokens["orrery-snapshot"]
+        acl = eu.world.regions["fra"].acl
+        (token,) = [t for t in acl.tokens.values() if t.name == "orrery-snapshot"]
         assert secret.keys() == {"accessor", "token"}
-        assert token.rules == 'operator { capabilities = ["snapshot-save"] }'
+        assert acl.policies[token.name] == 'operator { capabilities = ["snapshot-save"] }'
         assert eu.caretaker.find("CronJob", "fra-snapshot")
         assert eu.caretaker.find("PersistentVolumeClaim", "fra-snapshot")
 
@@ -37,11 +38,44 @@ async def test_snapshots_are_taken_by_a_token_that_can_do_nothing_else() -> None
 async def test_a_token_that_was_revoked_is_made_known_again() -> None:
     async with europe() as eu:
         await opened(eu)
-        before = eu.world.regions["fra"].tokens.pop("orrery-snapshot")
+        acl = eu.world.regions["fra"].acl
+        before = dict(acl.tokens)
+        acl.tokens.clear()
 
         await eu.world.settle(400)
 
-        assert eu.world.regions["fra"].tokens["orrery-snapshot"] == before
+        again = [t for t in acl.tokens.values() if t.name == "orrery-snapshot"]
+        assert again == [t for t in before.values() if t.name == "orrery-snapshot"]
+
+
+async def test_a_token_that_is_made_anew_leaves_no_other_valid() -> None:
+    async with europe() as eu:
+        await opened(eu)
+        acl = eu.world.regions["fra"].acl
+        before = dict(acl.tokens)
+        for name in ("fra-snapshot-token", "fra-run-time-token"):
+            eu.cluster.remove(eu.caretaker.find("Secret", name))
+
+        await eu.world.settle(800)
+
+        assert sorted(t.name for t in acl.tokens.values()) == ["orrery-run-time", "orrery-snapshot"]
+        assert not before.keys() & acl.tokens.keys()
+
+
+async def test_the_hub_holds_the_run_time_token_and_a_revoked_one_is_replaced() -> None:
+    async with europe() as eu:
+        await opened(eu)
+        acl = eu.world.regions["fra"].acl
+        (token,) = [t for t in acl.tokens.values() if t.name == "orrery-run-time"]
+        held = eu.world.hub.secrets["orrery-system", "fra-region-credentials"].data
+        assert held["token"].decode() == token.secret != held["management-token"].decode()
+        del acl.tokens[token.accessor]
+
+        await eu.world.settle(800)
+
+        (other,) = [t for t in acl.tokens.values() if t.name == "orrery-run-time"]
+        held = eu.world.hub.secrets["orrery-system", "fra-region-credentials"].data
+        assert held["token"].decode() == other.secret != token.secret
 
 
 async def test_the_region_tells_when_a_snapshot_was_last_taken() -> None:

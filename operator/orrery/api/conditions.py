@@ -95,6 +95,8 @@ class Reason(StrEnum):
     """The region's Nomad servers take over a change, one at a time; the message says how many have and what the next one waits for. Wait. Where it waits for a server that does not become ready, look at the pod's logs in the region's namespace and mend the RegionClass. Where autopilot cannot be asked and you know better, set the annotation `orrery.dev/update-unchecked-until` of the Region to a moment soon."""
     SNAPSHOTS_FAILED = "SnapshotsFailed"
     """Snapshots of the region's Nomad are not taken; the region itself works. Mend what the message names: the logs of the Job, the volume `REGION-snapshot`, the Secret `REGION-snapshot-token`."""
+    MANAGEMENT_TOKEN_UNUSABLE = "ManagementTokenUnusable"
+    """Orrery cannot look after its own token in the region's Nomad, which takes the management token. The region works on with the token that Orrery has; namespaces of new tenants wait. Where Nomad does not answer, wait. Where it refuses, the management token was revoked: make another one (`nomad acl token create -type=management`, or reset the bootstrap when there is none) and store it under the key `token` of the Secret `REGION-bootstrap-token`."""
     ADDRESS_UNUSABLE = "AddressUnusable"
     """The load balancer gives no address that Nomad's servers can advertise, which is an IP address. Choose another class of load balancer, `spec.frontDoor` of the Continent."""
     BOOTSTRAP_FAILED = "BootstrapFailed"

@@ -5,6 +5,7 @@ answer, `Refused` when it says no, `Conflict` when a compare-and-set lost, `Outc
 write may have happened. Nothing else escapes an adapter.
 """
 
+from orrery.ports.admin import AclToken, AclTokenStub, RegionAdmin
 from orrery.ports.clock import Clock
 from orrery.ports.continental import (
     ClusterAccess,
@@ -15,7 +16,6 @@ from orrery.ports.continental import (
 )
 from orrery.ports.hub import Hub, HubEvent, Lease, LeaseStore, Secret
 from orrery.ports.nomad import (
-    AclToken,
     AgentFacts,
     Allocation,
     AutopilotHealth,
@@ -40,6 +40,7 @@ from orrery.ports.values import Document, Key, Kind
 
 __all__ = [
     "AclToken",
+    "AclTokenStub",
     "AgentFacts",
     "Allocation",
     "AutopilotHealth",
@@ -68,6 +69,7 @@ __all__ = [
     "Pki",
     "PlacementFailure",
     "PlanResult",
+    "RegionAdmin",
     "RegionEvent",
     "RegionNomad",
     "Right",

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from orrery.ports.admin import RegionAdmin
 from orrery.ports.values import Document
 
 
@@ -173,18 +174,6 @@ class ServerHealth:
 
 
 @dataclass(frozen=True, slots=True)
-class AclToken:
-    """A client token with a policy of its own, both of the same name."""
-
-    name: str
-    rules: str
-    """The policy, in Nomad's language."""
-    accessor: str
-    secret: str = field(repr=False)
-    """Both UUIDs, chosen before Nomad hears of them: nothing is lost when its answer is."""
-
-
-@dataclass(frozen=True, slots=True)
 class AutopilotHealth:
     """The Nomad servers, as the leader's autopilot sees them."""
 
@@ -293,7 +282,7 @@ class RegionNomad(Protocol):
         """List the names of the Nomad namespaces."""
 
     async def create_namespace(self, name: str, description: str) -> None:
-        """Create a namespace; needs a management token. Creating it again changes nothing."""
+        """Create a namespace; needs `Credentials.management`. Creating it again changes nothing."""
 
     async def read_variable(self, namespace: str, path: str) -> Variable | None:
         """Read a variable, None when it does not exist."""
@@ -313,12 +302,6 @@ class RegionNomad(Protocol):
         than three heartbeats.
         """
 
-    async def put_token(self, token: AclToken) -> None:
-        """Have Nomad know *token* and its policy; needs a management token.
-
-        Doing it again changes nothing that matters, also after somebody has revoked it.
-        """
-
     async def close(self) -> None:
         """Close all connections."""
 
@@ -329,9 +312,12 @@ class Credentials:
 
     endpoint: str
     token: str = field(repr=False)
+    """What all calls are made with but those of `RegionAdmin`."""
     ca: str = field(default="", repr=False)
     certificate: str = field(default="", repr=False)
     key: str = field(default="", repr=False)
+    management: str = field(default="", repr=False)
+    """A management token for what takes one; empty where *token* has to do for that, too."""
 
 
 class NomadFactory(Protocol):
@@ -339,3 +325,6 @@ class NomadFactory(Protocol):
 
     def connect(self, credentials: Credentials) -> RegionNomad:
         """Make a client; connects lazily. Raises `InvalidSpec` for unusable credentials."""
+
+    def administer(self, credentials: Credentials) -> RegionAdmin:
+        """Make a client for what takes a management token. Raises as *connect* does."""

@@ -87,6 +87,8 @@ class Construction:
                 await self._builder.build(scope)
             finally:
                 member.control_plane = scope.told
+                if scope.handed_over:
+                    self._region_changed(member.region.metadata.name)
                 for event in repairs(member.region.metadata, scope.repaired):
                     await self._hub.emit_event(event)
             return scope

@@ -6,7 +6,7 @@ from orrery.api.conditions import Reason
 from orrery.api.continent import Continent
 from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused, Unreachable
 from orrery.ports import ClusterAccess, Hub
-from orrery.reconcile.controlplane import read_secret
+from orrery.reconcile.handover import read_secret
 
 PROBE: Final = 60.0
 """Seconds between two probes of a cluster."""

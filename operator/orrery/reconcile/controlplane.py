@@ -9,9 +9,8 @@ from dataclasses import replace
 
 from orrery import names
 from orrery.api.conditions import Reason
-from orrery.api.region import NOMAD_HTTP_PORT
 from orrery.config import Config
-from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused, Unreachable
+from orrery.errors import InvalidSpec, NotYet, OrreryError
 from orrery.moments import text_of
 from orrery.planning.manifests import (
     deployment_ready,
@@ -29,11 +28,9 @@ from orrery.ports import (
     NomadFactory,
     ObjectRef,
     Pki,
-    Secret,
 )
-from orrery.ports.values import decoded
 from orrery.reconcile.controlplanescope import WAIT, ControlPlaneScope
-from orrery.reconcile.credentials import decode
+from orrery.reconcile.handover import HandOver
 from orrery.reconcile.manifests import enforce, prune_region
 from orrery.reconcile.meshplane import MeshPlane, retired_components
 from orrery.reconcile.regionsecrets import ensure_secrets
@@ -41,7 +38,6 @@ from orrery.reconcile.remarks import tell_refusals
 from orrery.reconcile.serverupdate import ServerUpdate
 from orrery.reconcile.snapshots import keep_snapshot_token, last_snapshot
 from orrery.render.region import Blueprint, Component, Manifest
-from orrery.render.region.blueprint import SecretName
 from orrery.render.region.layers import (
     BOOTSTRAP,
     FOUNDATION,
@@ -64,6 +60,7 @@ class ControlPlaneBuilder:
         self._pki = pki
         self._clock = clock
         self._config = config
+        self._tokens = HandOver(hub=hub, nomad=nomad, pki=pki, config=config)
         self._mesh = MeshPlane(hub=hub, pki=pki, clock=clock, namespace=config.namespace)
 
     async def build(self, scope: ControlPlaneScope) -> None:
@@ -82,7 +79,8 @@ class ControlPlaneBuilder:
             self.raise_servers,
             self.open_front_door,
             self.bootstrap,
-            self.hand_over,
+            self._tokens.grant_token,
+            self._tokens.hand_over,
             self._mesh.raise_mesh,
             self.take_snapshots,
             self.clear_away,
@@ -244,22 +242,6 @@ class ControlPlaneBuilder:
             raise NotYet(Reason.BOOTSTRAP_FAILED, message, retry_after=30)
         scope.told = scope.told.model_copy(update={"bootstrapped": True})
 
-    async def hand_over(self, scope: ControlPlaneScope) -> None:
-        """Copy Orrery's own credentials into the hub: from here on all regions are alike."""
-        wanted = await self._credentials(scope)
-        held = await read_secret(self._hub, wanted.namespace, wanted.name)
-        if held is not None and (held.data, held.annotations.get(names.ANNOTATION_ENDPOINT)) == (
-            wanted.data,
-            wanted.annotations[names.ANNOTATION_ENDPOINT],
-        ):
-            scope.told = scope.told.model_copy(update={"address": scope.blueprint.address})
-            return
-        try:
-            await self._hub.write_secret(wanted)
-        except (Unreachable, Refused) as error:
-            raise _hub_failed(error) from error
-        scope.told = scope.told.model_copy(update={"address": scope.blueprint.address})
-
     async def clear_away(self, scope: ControlPlaneScope) -> None:
         """Delete what an earlier class or release rendered and this one does not."""
         wanted = {ObjectRef.of(manifest) for manifest in scope.rendered}
@@ -283,13 +265,13 @@ class ControlPlaneBuilder:
             nothing = {"last_snapshot": None, "snapshots_since": None}
             scope.told = scope.told.model_copy(update=nothing)
             return
-        nomad = self._nomad.connect(decode(await self._credentials(scope)))
+        admin = self._nomad.administer(await self._tokens.management(scope))
         try:
-            await keep_snapshot_token(scope.blueprint, scope.cluster, self._pki, nomad)
+            await keep_snapshot_token(scope.blueprint, scope.cluster, self._pki, admin)
         except NotYet as problem:  # Told in the end: what comes next does not wait for it.
             scope.snapshot_problem = problem
         finally:
-            await nomad.close()
+            await admin.close()
         await scope.enforce(SNAPSHOTS)
         cron_job = scope.live_of("batch/v1", "CronJob", Component.SNAPSHOT)
         taken = {
@@ -305,6 +287,10 @@ class ControlPlaneBuilder:
         """
         if scope.pace.sentence:
             raise NotYet(Reason.UPDATING_SERVERS, scope.pace.sentence, retry_after=WAIT)
+        if scope.secrets is not None and scope.secrets.lost is not None:
+            raise scope.secrets.lost
+        if scope.token_problem is not None:
+            raise scope.token_problem
         if scope.snapshot_problem is not None:
             raise scope.snapshot_problem
 
@@ -316,7 +302,7 @@ class ControlPlaneBuilder:
         )
 
     async def _token_works(self, scope: ControlPlaneScope) -> bool:
-        nomad = self._nomad.connect(decode(await self._credentials(scope)))
+        nomad = self._nomad.connect(await self._tokens.management(scope))
         try:
             await nomad.agent()
         except OrreryError:
@@ -326,51 +312,16 @@ class ControlPlaneBuilder:
         return True
 
     async def _autopilot(self, scope: ControlPlaneScope) -> AutopilotHealth:
-        nomad = self._nomad.connect(decode(await self._credentials(scope)))
+        nomad = self._nomad.connect(await self._tokens.run_time(scope))
         try:
             return await nomad.autopilot()
         finally:
             await nomad.close()
 
-    async def _credentials(self, scope: ControlPlaneScope) -> Secret:
-        assert scope.secrets is not None, "keep_secrets comes first"
-        blueprint, operator = scope.blueprint, scope.secrets.operator
-        name = blueprint.object_name(SecretName.BOOTSTRAP)
-        body = await scope.cluster.read(ObjectRef("v1", "Secret", blueprint.namespace, name))
-        if body is None:
-            message = f"Secret {name} in namespace {blueprint.namespace} is gone"
-            raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
-        return Secret(
-            namespace=self._config.namespace,
-            name=blueprint.region.credentials_secret,
-            type="Opaque",
-            annotations={
-                names.ANNOTATION_ENDPOINT: f"https://{blueprint.address}:{NOMAD_HTTP_PORT}"
-            },
-            data={
-                "token": decoded(body)["token"],
-                "ca.crt": operator.ca.encode(),
-                "tls.crt": operator.certificate.encode(),
-                "tls.key": operator.key.encode(),
-            },
-        )
-
-
-async def read_secret(hub: Hub, namespace: str, name: str) -> Secret | None:
-    """Read a Secret of the hub, whose failures must not be taken for the continent's."""
-    try:
-        return await hub.read_secret(namespace, name)
-    except (Unreachable, Refused) as error:
-        raise _hub_failed(error) from error
-
 
 def _rolling(what: str) -> NotYet:
     """Wait for pods of the newest spec while those of the one before serve."""
     return NotYet(Reason.PROGRESSING, f"{what} take over a new configuration", retry_after=WAIT)
-
-
-def _hub_failed(error: OrreryError) -> NotYet:
-    return NotYet(Reason.HUB_REFUSED, error.message, retry_after=WAIT)
 
 
 def _stateful_set(blueprint: Blueprint) -> Manifest:

@@ -7,7 +7,7 @@ from typing import Final
 from orrery.api.region import ControlPlaneStatus
 from orrery.errors import NotYet, OrreryError
 from orrery.planning.immutable import Refusal, keep_choices
-from orrery.ports import ContinentalCluster, Document, ObjectRef
+from orrery.ports import AclToken, ContinentalCluster, Document, ObjectRef
 from orrery.reconcile.manifests import AppliedMemory, enforce
 from orrery.reconcile.regionsecrets import SecretsOutcome
 from orrery.reconcile.remarks import remark_on
@@ -37,6 +37,9 @@ class ControlPlaneScope:
     held: Sequence[ObjectRef] = ()  # clear_away
     secrets: SecretsOutcome | None = None  # keep_secrets
     pace: Pace = field(default_factory=Pace)  # raise_servers
+    token: AclToken | None = None  # grant_token: what Nomad is sure to know
+    token_problem: NotYet | None = None  # grant_token, hand_over
+    handed_over: bool = False  # hand_over
     snapshot_problem: NotYet | None = None  # take_snapshots
     mesh_problem: OrreryError | None = None  # raise_mesh
 

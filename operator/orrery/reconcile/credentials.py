@@ -8,6 +8,9 @@ from orrery.api.region import Region
 from orrery.errors import InvalidSpec, NotYet
 from orrery.ports import Credentials, Secret
 
+MANAGEMENT = "management-token"
+"""Key of a management token beside the one that all else is done with; there may be none."""
+
 _KEYS = ("token", "ca.crt", "tls.crt", "tls.key")
 
 
@@ -46,7 +49,7 @@ def credentials(region: Region, secret: Secret | None, *, namespace: str) -> Cre
 def decode(secret: Secret) -> Credentials:
     """Read *secret*, which names its endpoint. Raises `InvalidSpec` for what is not text."""
     texts: dict[str, str] = {}
-    for key in _KEYS:
+    for key in (*_KEYS, MANAGEMENT):
         try:
             texts[key] = secret.data.get(key, b"").decode("ascii").strip()
         except UnicodeDecodeError:
@@ -58,4 +61,5 @@ def decode(secret: Secret) -> Credentials:
         ca=texts["ca.crt"],
         certificate=texts["tls.crt"],
         key=texts["tls.key"],
+        management=texts[MANAGEMENT],
     )

@@ -322,7 +322,10 @@ class RegionReconciler:
         continent = self._inventory.get(Key(Kind.CONTINENT, "", member.region.spec.continent))
         specs = [body["spec"] if body is not None else None for body in (class_, continent)]
         notes = continent["metadata"].get("annotations") if continent is not None else None
-        return (member.region.spec, member.region.metadata.annotations, notes, *specs)
+        # A token that Nomad does not know any more is replaced where it was made.
+        problem = member.actor.problem if member.actor is not None else None
+        denied = problem is not None and problem.reason == Reason.NOMAD_REFUSED
+        return (member.region.spec, member.region.metadata.annotations, notes, denied, *specs)
 
     def _drivers(self, member: Member) -> Sequence[Driver]:
         name = member.region.spec.class_

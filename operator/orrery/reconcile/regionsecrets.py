@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -83,6 +83,8 @@ class SecretsOutcome:
     mesh_tls_digest: str
     """The same of what the mesh mounts, empty without one."""
     operator: OperatorCredentials
+    lost: InvalidSpec | None = None
+    """That the management token is gone: whoever has another token goes on with it."""
 
 
 async def ensure_secrets(
@@ -102,7 +104,8 @@ async def ensure_secrets(
     While not *settled*, when servers have yet to take over what they mount, an authority that is
     being replaced stays at its stage; so it does while what they *mounted*, a `nomad_tls_digest`,
     is not what is held. Once they are *in_use*, the key of the gossip and the token are not made
-    anew: servers would have another one. Raises `InvalidSpec` when something is lost.
+    anew: servers would have another one. Raises `InvalidSpec` when something is lost that no pass
+    can do without.
     """
     keeper = _Keeper(blueprint, cluster, pki, datetime.fromtimestamp(clock.now(), UTC))
     await keeper.gather()
@@ -112,17 +115,22 @@ async def ensure_secrets(
         (SecretName.GOSSIP, "gossip.json", lambda: _gossip(pki.gossip_key())),
         (SecretName.BOOTSTRAP, "token", pki.token),
     )
+    lost: InvalidSpec | None = None
     for part, key, make in keys:
-        if in_use:
-            keeper.require(part)
-        await keeper.keep(part, key, make)
+        missing = keeper.missing(part) if in_use else None
+        if missing is None:
+            await keeper.keep(part, key, make)
+        elif part is SecretName.BOOTSTRAP:
+            lost = missing
+        else:
+            raise missing
     if SecretName.POSTGRES in leaf_secrets(blueprint) and not await _has_database(
         blueprint, cluster
     ):
         await keeper.keep(SecretName.POSTGRES_PASSWORD, PASSWORD_KEY, pki.token)
     if SecretName.KUMA in leaf_secrets(blueprint):
         await keeper.keep_all(SecretName.KUMA_TOKENS, lambda: signing_texts(pki), *TOKEN_KEYS)
-    return keeper.outcome()
+    return replace(keeper.outcome(), lost=lost)
 
 
 async def _has_database(blueprint: Blueprint, cluster: ContinentalCluster) -> bool:
@@ -184,19 +192,21 @@ class _Keeper:
         where = f"in namespace {self._blueprint.namespace}"
         raise Conflict("SecretsContested", f"somebody else keeps writing the Secrets {where}")
 
-    def require(self, part: SecretName) -> None:
-        """Raise `InvalidSpec` when the Secret of *part* is gone; say where its value still is."""
-        if self._held[part] is None:
-            name, namespace = self._blueprint.object_name(part), self._blueprint.namespace
-            message = f'Secret "{name}" in namespace "{namespace}" is gone: {self._remedy(part)}'
-            raise InvalidSpec(Reason.SECRET_LOST, message)
+    def missing(self, part: SecretName) -> InvalidSpec | None:
+        """Say that the Secret of *part* is gone, when it is, and where its value still is."""
+        if self._held[part] is not None:
+            return None
+        name, namespace = self._blueprint.object_name(part), self._blueprint.namespace
+        message = f'Secret "{name}" in namespace "{namespace}" is gone: {self._remedy(part)}'
+        return InvalidSpec(Reason.SECRET_LOST, message)
 
     def _remedy(self, part: SecretName) -> str:
         if part is SecretName.BOOTSTRAP:
             copy = self._blueprint.region.credentials_secret
             return (
-                "restore it from a backup, or make it with the key token from the key token of the"
-                f' hub\'s Secret "{copy}"; another token would not be known to Nomad'
+                "restore it from a backup, or make it with the key token from the key"
+                f' management-token of the hub\'s Secret "{copy}"; another token would not be known'
+                " to Nomad"
             )
         return (
             'restore it from a backup, or make it with the key gossip.json, {"server": {"encrypt":'

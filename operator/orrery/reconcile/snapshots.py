@@ -5,9 +5,8 @@ from typing import Final
 from orrery.api.conditions import Reason
 from orrery.errors import NotYet, OrreryError
 from orrery.planning.manifests import job_state
-from orrery.ports import AclToken, ContinentalCluster, Document, ObjectRef, Pki, RegionNomad
-from orrery.ports.values import decoded
-from orrery.reconcile.secretfacts import encode
+from orrery.ports import ContinentalCluster, Document, ObjectRef, Pki, RegionAdmin
+from orrery.reconcile.regiontokens import TokenPlace, keep_token, revoke_strays
 from orrery.render.region import Blueprint
 from orrery.render.region.blueprint import SecretName
 from orrery.render.region.snapshots import KEEP_SECONDS, POLICY_RULES, render_snapshot_job
@@ -16,34 +15,18 @@ POLICY: Final = "orrery-snapshot"
 
 
 async def keep_snapshot_token(
-    blueprint: Blueprint, cluster: ContinentalCluster, pki: Pki, nomad: RegionNomad
+    blueprint: Blueprint, cluster: ContinentalCluster, pki: Pki, admin: RegionAdmin
 ) -> None:
-    """Have the Secret with the token of snapshots, and Nomad know that token.
+    """Have the Secret with the token of snapshots, and Nomad know that token and no other such.
 
-    The Secret comes first: whatever happens then, the same token is made known. One that somebody
-    has revoked is made known again. Raises `NotYet`.
+    One that somebody has revoked is made known again; a Secret that is gone is made anew, and what
+    it held before is revoked. Raises `NotYet`.
     """
-    name = blueprint.object_name(SecretName.SNAPSHOT)
-    ref = ObjectRef("v1", "Secret", blueprint.namespace, name)
-    held = await cluster.read(ref)
-    if held is None:
-        await cluster.create(
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": blueprint.metadata(SecretName.SNAPSHOT),
-                "data": encode({"accessor": pki.token(), "token": pki.token()}),
-            }
-        )
-        held = await cluster.read(ref)
-    data = decoded(held) if held is not None else {}
-    accessor, secret = (data.get(key, b"").decode() for key in ("accessor", "token"))
-    if not accessor or not secret:
-        where = f'Secret "{name}" in namespace "{blueprint.namespace}"'
-        message = f"{where} lacks accessor or token: delete it, it is made anew"
-        raise NotYet(Reason.SNAPSHOTS_FAILED, message, retry_after=60)
+    place = TokenPlace(blueprint, cluster, pki, SecretName.SNAPSHOT, POLICY)
+    token = await place.choose()
     try:
-        await nomad.put_token(AclToken(POLICY, POLICY_RULES, accessor, secret))
+        await keep_token(admin, token, POLICY_RULES)
+        await revoke_strays(admin, token)
     except OrreryError as error:
         message = f"Nomad does not take the token of snapshots: {error.message}"
         raise NotYet(Reason.SNAPSHOTS_FAILED, message, retry_after=30) from error

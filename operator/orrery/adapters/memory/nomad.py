@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
+from orrery.adapters.memory.acl import AclCalls, Bearer
 from orrery.adapters.memory.beginnings import one_machine, well_servers
 from orrery.adapters.memory.documents import copied
 from orrery.adapters.memory.jobs import HeldJob, count_of, essence, machine_of
@@ -20,7 +21,6 @@ from orrery.api.conditions import Reason
 from orrery.errors import Conflict, OutcomeUnknown, Refused, Unreachable
 from orrery.nomad_version import check_version
 from orrery.ports import (
-    AclToken,
     AgentFacts,
     Allocation,
     AutopilotHealth,
@@ -33,6 +33,7 @@ from orrery.ports import (
     Node,
     PlacementFailure,
     PlanResult,
+    RegionAdmin,
     RegionEvent,
     RegionNomad,
     Submission,
@@ -40,12 +41,13 @@ from orrery.ports import (
 )
 
 
-class MemoryNomad:
+class MemoryNomad(AclCalls):
     """One region. Set *dark* to make it unreachable, *lose_replies* to lose the next replies."""
 
     def __init__(
         self, name: str = "region", *, nodes: Sequence[Node] | None = None, servers: int = 1
     ) -> None:
+        super().__init__()
         self.name = name
         self.dark = False
         self.full = False
@@ -69,11 +71,8 @@ class MemoryNomad:
         self.clock_ahead = 0.0
         """Seconds by which its clock is ahead of that of the world."""
         self.servers = well_servers(name, servers)
-        self.writes: Counter[str] = Counter()
         self.reads: Counter[str] = Counter()
         self.namespaces = {"default"}
-        self.tokens: dict[str, AclToken] = {}
-        """By name, those that were made here."""
         self.variables: dict[tuple[str, str], Variable] = {}
         self.nodes = (one_machine(name),) if nodes is None else nodes
         self._jobs: dict[tuple[str, str], HeldJob] = {}
@@ -194,7 +193,7 @@ class MemoryNomad:
         self, document: Document, *, expected_index: int, submission: Submission
     ) -> None:
         """Register under compare-and-set."""
-        await self._arrive()
+        await self.arrive()
         namespace, job_id = document["Namespace"], document["ID"]
         if namespace not in self.namespaces:
             raise Refused(
@@ -208,15 +207,15 @@ class MemoryNomad:
         held = held or self._jobs.setdefault((namespace, job_id), HeldJob())
         if not held.versions or essence(held.current) != essence(document):
             self._commit(namespace, job_id, held, dict(document), submission)
-        self._reply()
+        self.reply()
 
     async def purge_job(self, namespace: str, job_id: str) -> None:
         """Remove a job."""
-        await self._arrive()
+        await self.arrive()
         self.writes["purge"] += 1
         self._jobs.pop((namespace, job_id), None)
         self._publish(namespace, job_id, "JobDeregistered", next(self._raft))
-        self._reply()
+        self.reply()
 
     async def list_allocations(self, namespace: str, job_id: str) -> Sequence[Allocation]:
         """List the instances of the current version."""
@@ -268,18 +267,10 @@ class MemoryNomad:
 
     async def create_namespace(self, name: str, description: str) -> None:  # noqa: ARG002 - the port
         """Create a namespace; nobody reads its description here."""
-        await self._arrive()
+        await self.arrive()
         self.writes["namespace"] += 1
         self.namespaces.add(name)
-        self._reply()
-
-    async def put_token(self, token: AclToken) -> None:
-        """Have the region know a token."""
-        await self._arrive()
-        if self.tokens.get(token.name) != token:
-            self.writes["token"] += 1
-            self.tokens[token.name] = token
-        self._reply()
+        self.reply()
 
     async def read_variable(self, namespace: str, path: str) -> Variable | None:
         """Read a variable."""
@@ -293,14 +284,14 @@ class MemoryNomad:
         await self._expect(namespace, path, expected_index)
         self.writes["variable"] += 1
         self.variables[namespace, path] = Variable(path, next(self._raft), dict(items))
-        self._reply()
+        self.reply()
 
     async def delete_variable(self, namespace: str, path: str, *, expected_index: int) -> None:
         """Delete a variable under compare-and-set."""
         await self._expect(namespace, path, expected_index)
         self.writes["variable"] += 1
         del self.variables[namespace, path]
-        self._reply()
+        self.reply()
 
     @asynccontextmanager
     async def events(self, *, index: int) -> AsyncIterator[AsyncIterator[EventBatch]]:  # noqa: ARG002 - the port
@@ -341,17 +332,18 @@ class MemoryNomad:
             queue.put_nowait(EventBatch(index, (event,)))
 
     async def _expect(self, namespace: str, path: str, expected_index: int) -> None:
-        await self._arrive()
+        await self.arrive()
         held = self.variables.get((namespace, path))
         index = held.modify_index if held else 0
         if expected_index != index:
             raise Conflict("VariableIndex", f"expected {expected_index}, it is at {index}")
 
     async def _read(self, call: str) -> None:
-        await self._arrive()
+        await self.arrive()
         self.reads[call] += 1
 
-    async def _arrive(self) -> None:
+    async def arrive(self) -> None:
+        """Take the time that a call takes. Raises `Unreachable` while the region is dark."""
         if self.latency:
             await asyncio.sleep(self.latency)
         self._reachable()
@@ -360,7 +352,8 @@ class MemoryNomad:
         if self.dark:
             raise Unreachable(Reason.REGION_UNREACHABLE, "the region's Nomad does not answer")
 
-    def _reply(self) -> None:
+    def reply(self) -> None:
+        """Answer a write, unless its reply is one that gets lost."""
         if self.lose_replies:
             self.lose_replies -= 1
             raise OutcomeUnknown("ReplyLost", "the reply was lost")
@@ -374,4 +367,17 @@ class MemoryFactory:
 
     def connect(self, credentials: Credentials) -> RegionNomad:
         """Return the region at the endpoint."""
-        return self._regions[credentials.endpoint]
+        return cast("RegionNomad", self._seen(credentials))
+
+    def administer(self, credentials: Credentials) -> RegionAdmin:
+        """Return what takes a management token of the region at the endpoint."""
+        return cast("RegionAdmin", self._seen(credentials))
+
+    def _seen(self, credentials: Credentials) -> object:
+        region = self._regions[credentials.endpoint]
+        token = credentials.token
+        return (
+            Bearer(region, token, credentials.management or token)
+            if region.acl.enforced
+            else region
+        )

@@ -3,6 +3,8 @@
 ::
 
     client        the calls of the port, one method each
+    ├── admin         those that take a management token, and nothing else sends one
+    ├── requester     one request after the other, each within its limits
     ├── paths         ids -> request targets; refuses what could reach another resource (pure)
     ├── translate     JSON -> port values (pure)
     ├── replies       status and words -> the error tree (pure)

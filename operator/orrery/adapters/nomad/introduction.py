@@ -16,7 +16,7 @@ from orrery.ports import Credentials
 
 _PATH: Final = "/v1/acl/identity/client-introduction-token"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_CALL: Final = Call("introduce a machine")
+_CALL: Final = Call("introduce a machine", right="node:write")
 """Nomad keeps nothing of it: the token is signed and handed out, so the call writes nothing."""
 
 

@@ -42,6 +42,16 @@ def namespace_path(name: str) -> str:
     return _target(f"/v1/namespace/{_namespace(name)}", {})
 
 
+def policy_path(name: str) -> str:
+    """Name an ACL policy."""
+    return _target(f"/v1/acl/policy/{_checked(_NAMESPACE, 'ACL policy', name)}", {})
+
+
+def token_path(accessor: str) -> str:
+    """Name an ACL token by its accessor, which is no secret."""
+    return _target(f"/v1/acl/token/{_checked(_ALLOCATION, 'token accessor', accessor)}", {})
+
+
 def collection(path: str, **query: str | int) -> str:
     """Name a collection of the whole region, such as ``/v1/nodes``."""
     return _target(path, query)

@@ -59,6 +59,8 @@ class Call:
     """Its body is a job, so the refusal is about the job."""
     secret: bool = False
     """Its body holds secret values, which a reply may quote."""
+    right: str = ""
+    """What a token needs for it, in the words of `orrery region rights`."""
 
 
 def judge(call: Call, endpoint: str, reply: Reply, *, token: str) -> OrreryError | None:
@@ -137,7 +139,8 @@ def _turned_away(status: int) -> str:
 def _refusal(call: Call, status: int, said: str) -> Refused:
     words = _quote(call, said) or f"HTTP {status}"
     if status == HTTPStatus.FORBIDDEN:
-        message = f"Nomad does not let this token {call.what}: {words}"
+        takes = f"; that takes {call.right}" if call.right else ""
+        message = f"Nomad does not let this token {call.what}: {words}{takes}"
         return Refused(Reason.NOMAD_REFUSED, message)
     reason = Reason.JOB_REFUSED if call.submits else Reason.NOMAD_REFUSED
     return Refused(reason, f"Nomad refuses to {call.what}: {words}")

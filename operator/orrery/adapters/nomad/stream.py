@@ -29,7 +29,7 @@ COALESCE = 0.2
 """How long to wait for further new namespaces before the stream is opened again."""
 
 _TOPICS = "&topic=Job&topic=Allocation&topic=Deployment&topic=Node"
-_CALL = Call("follow the events")
+_CALL = Call("follow the events", right='read-job in namespace "*" and node:read')
 _HEARTBEAT = EventBatch(index=0, events=())
 
 

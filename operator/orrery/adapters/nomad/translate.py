@@ -11,6 +11,8 @@ from typing import Any
 
 from orrery.adapters.nomad.replies import one_line
 from orrery.ports import (
+    AclToken,
+    AclTokenStub,
     AgentFacts,
     Allocation,
     AutopilotHealth,
@@ -210,6 +212,32 @@ def leader(document: Any) -> str:
 def namespace(document: dict[str, Any]) -> str:
     """Read one namespace."""
     return _text(document["Name"])
+
+
+def policy_rules(document: dict[str, Any]) -> str:
+    """Read the rules of an ACL policy, as they were written."""
+    return _text(document["Rules"])
+
+
+def token(document: dict[str, Any]) -> AclToken:
+    """Read an ACL token."""
+    stub = _token_stub(document)
+    secret = _text(document["SecretID"])
+    return AclToken(stub.name, stub.policies, stub.accessor, secret, management=stub.management)
+
+
+def token_stubs(rows: list[Any]) -> list[AclTokenStub]:
+    """Read a list of ACL tokens."""
+    return [_token_stub(row) for row in rows]
+
+
+def _token_stub(row: Mapping[str, Any]) -> AclTokenStub:
+    return AclTokenStub(
+        name=_text(row["Name"]),
+        policies=tuple(_text(name) for name in row["Policies"] or ()),
+        accessor=_text(row["AccessorID"]),
+        management=row["Type"] == "management",
+    )
 
 
 def written(document: dict[str, Any]) -> None:

@@ -49,7 +49,10 @@ class SecretName(StrEnum):
     GOSSIP = "gossip"
     """``gossip.json``: configuration of the servers with the key of their gossip."""
     BOOTSTRAP = "bootstrap-token"
-    """``token``: the management token, chosen before the ACL system is set up. Orrery uses it."""
+    """``token``: the management token, chosen before the ACL system is set up. Orrery makes
+    namespaces, policies and other tokens with it."""
+    RUN_TIME = "run-time-token"
+    """``accessor`` and ``token`` of the token that Orrery does all else with."""
     KUMA = "kuma-tls"
     """``tls.crt``, ``tls.key`` and ``ca.crt`` of kuma-cp."""
     POSTGRES = "postgres-tls"
