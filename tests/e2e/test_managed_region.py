@@ -59,7 +59,7 @@ PROBER: Final = {
     "nomadDriver": "raw_exec",
     "config": {"command": str(Path(sys.executable).with_name("orrery")), "args": "{args}"},
 }
-PROBE: Final = {"image": "none", "driver": "prober"}
+PROBE: Final = {"image": "registry.example/none:1", "driver": "prober"}
 
 pytestmark = [
     pytest.mark.e2e,

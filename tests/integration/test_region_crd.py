@@ -80,6 +80,16 @@ def test_both_sides_judge_a_region_alike(hub: Rest, change: Spec, words: tuple[s
             {"opening": {"stages": [{"name": "a"}]}}, "exactly one of", id="stage-for-nobody"
         ),
         pytest.param(
+            {"opening": {"stages": [{"name": n, "percent": p} for n, p in (("a", 50), ("b", 5))]}},
+            "must not be less than that of one before",
+            id="percentages-that-fall",
+        ),
+        pytest.param(
+            {"opening": {"stages": [{"name": n, "percent": p} for n, p in (("a", 5), ("b", 50))]}},
+            "",
+            id="percentages-that-rise",
+        ),
+        pytest.param(
             {"opening": {"stages": [{"name": "a", "percent": 5, "namespaceSelector": {}}]}},
             "exactly one of",
             id="stage-for-two",

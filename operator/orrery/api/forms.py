@@ -62,6 +62,12 @@ IMAGE: Final = Form(
     " and . _ - / : @",
 )
 
+PINNED_IMAGE: Final = Form(
+    r"^[a-zA-Z0-9][-a-zA-Z0-9._/:@]*(:[a-zA-Z0-9_][-a-zA-Z0-9._]*|@sha256:[0-9a-f]{64})$",
+    "an image with a tag or a digest, such as docker.io/hashicorp/nomad:2.0.6",
+)
+"""What runs a region changes when its class does, and not with what a registry has today."""
+
 COMMAND: Final = Form(r"^([^$]|\$+[^${])*\$*$", "text without ${")
 
 ARGUMENT: Final = Form(
@@ -142,6 +148,7 @@ FORMS: Final = (
     SECRET_KEY,
     DURATION,
     IMAGE,
+    PINNED_IMAGE,
     COMMAND,
     ARGUMENT,
     ROUTE_PATH,

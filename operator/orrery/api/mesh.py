@@ -43,7 +43,7 @@ class MeshStore(Model):
     mode: Literal["Managed", "External", "Memory"] = "Managed"
     """Managed: a PostgreSQL that Orrery runs in each region. External: a PostgreSQL of yours, one database for each region. Memory: none; a kuma-cp that starts while the global control plane is away has no meshes, so for trials only. Default: Managed."""
 
-    image: Annotated[str, forms.IMAGE.text(max_length=512)] | None = None
+    image: Annotated[str, forms.PINNED_IMAGE.text(max_length=512)] | None = None
     """Image of PostgreSQL, built like Docker's official ones on Debian. A higher major version does not read the files of a lower one. Default: docker.io/library/postgres:17.6-bookworm."""
 
     storage: Annotated[str, forms.BYTES_QUANTITY.text(max_length=16)] | None = None
@@ -76,7 +76,7 @@ class MeshClass(Model):
     provider: Literal["None", "Kuma"] = "None"
     """Kuma: each region is a zone of the name of the Region. None: regions have no mesh. Default: None."""
 
-    image: Annotated[str, forms.IMAGE.text(max_length=512)] | None = None
+    image: Annotated[str, forms.PINNED_IMAGE.text(max_length=512)] | None = None
     """Image of kuma-cp 2.14, for example `docker.io/kumahq/kuma-cp:2.14.3`; provider Kuma needs it. Default: none."""
 
     replicas: Annotated[int, Field(ge=1, le=5)] | None = None

@@ -77,7 +77,7 @@ class ServerResources(Model):
 class Snapshots(Model):
     """Snapshots of a region's Nomad: all that its servers know, to be restored when all are lost."""
 
-    image: Annotated[str, forms.IMAGE.text(max_length=512)]
+    image: Annotated[str, forms.PINNED_IMAGE.text(max_length=512)]
     """Image of Orrery itself, whose command `orrery snapshot` takes them."""
 
     interval: Literal["1h", "2h", "3h", "4h", "6h", "8h", "12h", "24h"] = "6h"
@@ -96,7 +96,7 @@ class NomadClass(Model):
     image: (
         Annotated[
             str,
-            forms.IMAGE.text(max_length=512),
+            forms.PINNED_IMAGE.text(max_length=512),
             Field(
                 json_schema_extra=validations(
                     cel(
@@ -131,7 +131,7 @@ class NomadClass(Model):
 class FrontDoorClass(Model):
     """The front door of regions of this class: Envoy, behind a load balancer."""
 
-    image: Annotated[str, forms.IMAGE.text(max_length=512)] = ENVOY_IMAGE
+    image: Annotated[str, forms.PINNED_IMAGE.text(max_length=512)] = ENVOY_IMAGE
     """Image of Envoy. Default: docker.io/envoyproxy/envoy:distroless-v1.36.2."""
 
     replicas: Annotated[int, Field(ge=1, le=9)] = 2
@@ -158,7 +158,7 @@ class PkiClass(Model):
 class ProbeClass(Model):
     """A job that runs on every machine now and then: whether it can be used, and how far it is."""
 
-    image: Annotated[str, forms.IMAGE.text(max_length=512)]
+    image: Annotated[str, forms.PINNED_IMAGE.text(max_length=512)]
     """Image in which `orrery` is on the path, without an entrypoint of its own. It runs `orrery probe`, which times TCP connects to the region's front door."""
 
     driver: Label | None = None

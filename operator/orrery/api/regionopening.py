@@ -124,9 +124,19 @@ class Opening(Model):
     """Automatic: step by step, as soon as the checks pass. Manual: each step, the last one to everyone too, waits for `orrery region approve`. Default: Automatic."""
 
     stages: Annotated[
-        list[OpeningStage], Field(max_length=10, json_schema_extra=list_map("name"))
+        list[OpeningStage],
+        Field(
+            max_length=10,
+            json_schema_extra=list_map("name")
+            | validations(
+                cel(
+                    "self.filter(stage, has(stage.percent)).map(stage, stage.percent).isSorted()",
+                    "the percent of a stage must not be less than that of one before",
+                )
+            ),
+        ),
     ] = []
-    """Steps before the region is open to everyone; each adds to those before. Default: none, everyone at once."""
+    """Steps before the region is open to everyone; each adds to those before, so percentages rise. Default: none, everyone at once."""
 
 
 class Checks(Model):

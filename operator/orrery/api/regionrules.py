@@ -16,6 +16,7 @@ def opening(spec: RegionSpec) -> Iterator[Problem]:
             "spec.latency",
             f"target {latency.target} is longer than limit {latency.limit}, it must not be",
         )
+    most = 0
     for number, stage in enumerate(spec.opening.stages if spec.opening else ()):
         path = f"spec.opening.stages[{number}]"
         if stage.name == EVERYONE:
@@ -26,3 +27,9 @@ def opening(spec: RegionSpec) -> Iterator[Problem]:
             yield Problem(
                 path, f"has {has}, exactly one of namespaceSelector and percent must be set"
             )
+        if stage.percent is not None and stage.percent < most:
+            message = (
+                f"{stage.percent} is not allowed, must not be less than {most} of a stage before"
+            )
+            yield Problem(f"{path}.percent", message)
+        most = max(most, stage.percent or 0)

@@ -41,6 +41,12 @@ def accepts(form: Form, text: str) -> bool:
             id="image",
         ),
         pytest.param(
+            forms.PINNED_IMAGE,
+            ["demo:1", "mirror.example:5000/a/b:v1.2", f"a@sha256:{'0' * 64}", "a:1@sha256:0"],
+            ["demo", "mirror.example:5000/a", "a:", "a:1/b", "a b:1", "a:1 "],
+            id="pinned-image",
+        ),
+        pytest.param(
             forms.COMMAND,
             ["", "/bin/sh", "a b", "$HOME", "$$", "a$"],
             ["${HOME}", "a$${b}", "${NOMAD_REGION}"],

@@ -32,6 +32,13 @@ def test_region_is_read() -> None:
     assert found.spec.location.city == "Frankfurt"
 
 
+OURS = {"namespaceSelector": {"matchLabels": {"team": "ours"}}}
+
+
+def a_stage(name: str, percent: int) -> dict[str, Any]:
+    return {"name": name, "percent": percent}
+
+
 @pytest.mark.parametrize(
     ("document", "words"),
     [
@@ -100,6 +107,11 @@ def test_region_is_read() -> None:
             id="stage-for-nobody",
         ),
         pytest.param(
+            region(opening={"stages": [a_stage("a", 50), {"name": "b", **OURS}, a_stage("c", 5)]}),
+            ("spec.opening.stages[2].percent", "5 is not allowed", "50"),
+            id="percentages-that-fall",
+        ),
+        pytest.param(
             region(drain={"to": ["par"]}), ("spec.drain", "unknown field"), id="unbuilt-field"
         ),
     ],
@@ -144,13 +156,21 @@ def test_an_image_of_an_unsupported_nomad_is_refused_in_words(image: str) -> Non
     )
 
 
+@pytest.mark.parametrize("image", ["hashicorp/nomad", "mirror.example:5000/nomad", "nomad:"])
+def test_an_image_that_names_no_version_is_refused_in_words(image: str) -> None:
+    document = {"metadata": {"name": "standard"}, "spec": {"frontDoor": {"image": image}}}
+
+    with pytest.raises(ValidationFailure, match=r"spec\.frontDoor\.image: .*a tag or a digest"):
+        validate_region_class(document)
+
+
 @pytest.mark.parametrize(
     "image",
     [
         "hashicorp/nomad:2.0.4",
         "hashicorp/nomad:2.0.30",
         "hashicorp/nomad:2.1.0-beta.1",
-        "mirror.example:5000/nomad",
+        "mirror.example:5000/nomad:2.0.6",
         "nomad:latest",
         "nomad:2026.11",
         "nomad@sha256:1.2",
