@@ -2,19 +2,21 @@
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 import pytest
+from click.testing import CliRunner
 from tests.contract.rights import allowed, every_call
 from tests.contract.test_probe_nomad import ran
 from tests.lab.nomad import NomadAgent
 
 from orrery import names
+from orrery.cli import main
 from orrery.errors import Refused, Unreachable
-from orrery.planning.nomadrights import as_hcl, as_json, run_time_rules
+from orrery.planning.nomadrights import as_json, run_time_rules
 from orrery.ports import RegionNomad
 
 INSTALL = "orrery"
@@ -78,9 +80,18 @@ def settled_agent(any_agent: NomadAgent) -> NomadAgent:
     return any_agent
 
 
-@pytest.mark.parametrize("write", [as_json, as_hcl], ids=["json", "hcl"])
-async def test_the_rules_are_enough(settled_agent: NomadAgent, write: Any) -> None:
-    text = write(run_time_rules(INSTALL, joins=False))
+def printed() -> str:
+    said = CliRunner().invoke(main, ["region", "rights"], catch_exceptions=False)
+    return said.output
+
+
+def written() -> str:
+    return as_json(run_time_rules(INSTALL, joins=False))
+
+
+@pytest.mark.parametrize("text_of", [written, printed])
+async def test_the_rules_are_enough(settled_agent: NomadAgent, text_of: Callable[[], str]) -> None:
+    text = text_of()
     async with allowed(settled_agent, text) as (region, namespace, _):
         await everything(region, namespace, settled_agent)
 

@@ -12,6 +12,7 @@ from orrery.cli.annotate import annotate
 from orrery.cli.bundle import bundle
 from orrery.cli.hub import HubReader, Target, find, finish, hub_options
 from orrery.cli.regionopening import COMMANDS
+from orrery.cli.regionrights import rights
 from orrery.moments import text_of
 from orrery.names import ANNOTATION_ALLOW_STOPS, FINALIZER_REGION
 from orrery.ports import Document, Key, Kind
@@ -34,7 +35,7 @@ def region() -> None:
     """Let machines join a region; check, open, cordon or forget it, allow a mass stop."""
 
 
-for _command in (bundle, *COMMANDS):
+for _command in (bundle, rights, *COMMANDS):
     region.add_command(_command)
 
 
