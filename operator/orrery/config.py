@@ -30,11 +30,11 @@ class Config:
     install: str = names.INSTALL_DEFAULT
     """Marks what this installation owns in the regions. It must never change."""
     metrics_address: str = LOOPBACK
-    """Address that the metrics are served on; loopback unless told otherwise."""
+    """Address that the metrics are served on: loopback unless told otherwise, empty for all."""
     metrics_port: int = 8080
     """0: any free port."""
     health_address: str = LOOPBACK
-    """Address that the probes are served on; loopback unless told otherwise."""
+    """Address that the probes are served on: loopback unless told otherwise, empty for all."""
     health_port: int = 8081
     """0: any free port."""
     leader_election: bool = True

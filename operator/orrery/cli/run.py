@@ -41,10 +41,16 @@ DEFAULT = Config()
     default=DEFAULT.install,
     help="Marks what this installation owns in the regions. It must never change.",
 )
-@click.option("--metrics-address", default=DEFAULT.metrics_address, help="Where /metrics listens.")
+@click.option(
+    "--metrics-address",
+    default=DEFAULT.metrics_address,
+    help="Where /metrics listens; empty: on all addresses.",
+)
 @click.option("--metrics-port", default=DEFAULT.metrics_port, help="Port of /metrics; 0: any.")
 @click.option(
-    "--health-address", default=DEFAULT.health_address, help="Where /healthz and /readyz listen."
+    "--health-address",
+    default=DEFAULT.health_address,
+    help="Where /healthz and /readyz listen; empty: on all addresses.",
 )
 @click.option("--health-port", default=DEFAULT.health_port, help="Port of the probes; 0: any.")
 @click.option(
