@@ -111,6 +111,23 @@ async def test_a_refused_management_token_is_told_and_costs_the_region_nothing()
         assert any(secret == token.secret for secret, _ in acl.used)
 
 
+async def test_a_moment_without_a_leader_is_no_matter_of_tokens() -> None:
+    async with guarded_europe() as (eu, acl):
+        before = run_time(acl)
+        eu.world.regions["fra"].leaderless = True
+        await eu.world.settle(800)
+
+        said = [str(c.get("message")) for c in eu.world.status(FRA)["conditions"]]
+        assert not any("cannot be looked after" in message for message in said), said
+        assert eu.phase == "Open"
+
+        eu.world.regions["fra"].leaderless = False
+        acl.policies.clear()
+        await eu.world.settle(400)
+        assert acl.policies
+        assert run_time(acl) == before
+
+
 async def test_a_lost_management_token_is_told_and_costs_the_region_nothing() -> None:
     async with guarded_europe() as (eu, acl):
         key = eu.world.apply(a_deployment())

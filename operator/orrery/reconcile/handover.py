@@ -11,7 +11,7 @@ from orrery import names
 from orrery.api.conditions import Reason
 from orrery.api.region import NOMAD_HTTP_PORT
 from orrery.config import Config
-from orrery.errors import InvalidSpec, NotYet, OrreryError, Refused, Unreachable
+from orrery.errors import NotYet, OrreryError, Refused, Unreachable
 from orrery.planning.nomadrights import as_json, run_time_rules
 from orrery.ports import AclToken, Credentials, Hub, NomadFactory, ObjectRef, Pki, Secret
 from orrery.ports.values import decoded
@@ -55,7 +55,7 @@ class HandOver:
         except _Untold as error:
             if not used:
                 raise error.problem from error
-            scope.token_problem = error.problem
+            scope.token_problem = error.lasting
             return
         finally:
             await admin.close()
@@ -107,7 +107,7 @@ class HandOver:
         try:
             await _told(revoke_strays(admin, token))
         except _Untold as error:
-            scope.token_problem = error.problem
+            scope.token_problem = error.lasting
         finally:
             await admin.close()
 
@@ -152,18 +152,27 @@ class HandOver:
 class _Untold(Exception):
     """A call about the ACLs of a region failed; *problem* is what people are told."""
 
-    def __init__(self, problem: NotYet) -> None:
+    def __init__(self, problem: NotYet, cause: OrreryError) -> None:
         super().__init__(problem.message)
         self.problem = problem
+        self._cause = cause
+
+    @property
+    def lasting(self) -> NotYet | None:
+        """What is told of a region that goes on: silence passes, and is told by the region itself.
+
+        Servers that are updated have no leader for a moment.
+        """
+        return None if isinstance(self._cause, Unreachable) else self.problem
 
 
 async def _told(call: Awaitable[T]) -> T:
     try:
         return await call
-    except (OrreryError, InvalidSpec) as error:
+    except OrreryError as error:
         message = f"Orrery's own token cannot be looked after: {error.message}"
         problem = NotYet(Reason.MANAGEMENT_TOKEN_UNUSABLE, message, retry_after=RETRY)
-        raise _Untold(problem) from error
+        raise _Untold(problem, error) from error
 
 
 def _used(copy: Secret | None) -> str:

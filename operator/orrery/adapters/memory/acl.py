@@ -8,7 +8,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from orrery.api.conditions import Reason
-from orrery.errors import Refused
+from orrery.errors import Refused, Unreachable
 from orrery.ports import AclToken, AclTokenStub
 
 _MANAGEMENT: Final = frozenset(
@@ -55,6 +55,8 @@ class AclCalls(ABC):
 
     def __init__(self) -> None:
         self.acl = Acl()
+        self.leaderless = False
+        """Whether there is nobody to ask for ACLs, as while a leader is elected."""
         self.writes: Counter[str] = Counter()
 
     @abstractmethod
@@ -65,21 +67,26 @@ class AclCalls(ABC):
     def reply(self) -> None:
         """Answer a write, unless its reply is one that gets lost."""
 
+    async def _ask(self) -> None:
+        await self.arrive()
+        if self.leaderless:
+            raise Unreachable(Reason.REGION_UNREACHABLE, "No cluster leader")
+
     async def read_policy(self, name: str) -> str | None:
         """Read the rules of a policy."""
-        await self.arrive()
+        await self._ask()
         return self.acl.policies.get(name)
 
     async def write_policy(self, name: str, rules: str) -> None:
         """Write a policy."""
-        await self.arrive()
+        await self._ask()
         self.writes["policy"] += 1
         self.acl.policies[name] = rules
         self.reply()
 
     async def list_tokens(self) -> Sequence[AclTokenStub]:
         """List the tokens."""
-        await self.arrive()
+        await self._ask()
         return [
             AclTokenStub(token.name, token.policies, token.accessor)
             for token in self.acl.tokens.values()
@@ -87,19 +94,19 @@ class AclCalls(ABC):
 
     async def read_token(self, accessor: str) -> AclToken | None:
         """Read a token."""
-        await self.arrive()
+        await self._ask()
         return self.acl.tokens.get(accessor)
 
     async def create_token(self, token: AclToken) -> None:
         """Create a token."""
-        await self.arrive()
+        await self._ask()
         self.writes["token"] += 1
         self.acl.tokens[token.accessor] = token
         self.reply()
 
     async def revoke_token(self, accessor: str) -> None:
         """Revoke a token."""
-        await self.arrive()
+        await self._ask()
         if self.acl.tokens.pop(accessor, None) is not None:
             self.writes["revocation"] += 1
         self.reply()
