@@ -30,6 +30,7 @@ async def test_the_servers_wait_for_the_address_and_the_region_says_so() -> None
 
         assert eu.phase == "Provisioning"
         assert eu.sentence == "the load balancer fra-front-door has no address yet"
+        assert eu.world.status(FRA)["display"]["checks"] == "12 waiting"
         assert "StatefulSet" not in eu.kinds
 
         eu.caretaker.idle.clear()

@@ -188,7 +188,7 @@ class RegionDisplay(StatusModel):
     """What `kubectl get` shows."""
 
     checks: Annotated[str, Field(max_length=16)] = ""
-    """Checks that pass, of those that are made, as in `9/10`."""
+    """Checks that pass, of those that are made, as in `9/10`; as in `12 waiting` before the region has an address."""
 
     machines: Annotated[str, Field(max_length=32)] = ""
     """Machines that are ready, of those that joined, as in `3/3`."""

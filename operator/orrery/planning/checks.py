@@ -73,7 +73,7 @@ def _made(facts: CheckFacts, needs: Needs, make: Make) -> Finding | None:
         return make(facts)
     if needs != "nothing" and facts.reachable is not True:
         silent = facts.reachable is None and not facts.problem
-        return None if silent else unknown("the region's Nomad does not answer")
+        return None if silent else unknown(_unasked(facts))
     match needs:
         case "vitals" if facts.vitals.taken_at is None:
             why = facts.vitals.problem
@@ -82,6 +82,15 @@ def _made(facts: CheckFacts, needs: Needs, make: Make) -> Finding | None:
             return None
         case _:
             return unknown(old) if (old := _outdated(facts, needs)) else make(facts)
+
+
+def _unasked(facts: CheckFacts) -> str:
+    """Say why a region that does not answer says nothing: perhaps nobody could ask it so far."""
+    if not facts.address:
+        return "the region has no address yet"
+    if facts.reachable is None:
+        return "the region's Nomad was not asked yet"
+    return "the region's Nomad does not answer"
 
 
 def _outdated(facts: CheckFacts, needs: Needs) -> str:
@@ -113,9 +122,14 @@ def settle(
     ]
 
 
-def tally(checks: Sequence[Check]) -> str:
-    """Count the checks that pass, of those that are made, as in ``9/10``."""
+def tally(checks: Sequence[Check], *, has_address: bool = True) -> str:
+    """Count the checks that pass, of those that are made, as in ``9/10``.
+
+    Before the region *has_address* none can: those that are to be made wait, as in ``12 waiting``.
+    """
     made = [check for check in checks if check.status != "Skipped"]
+    if not has_address:
+        return f"{len(made)} waiting"
     return f"{sum(check.status == 'Pass' for check in made)}/{len(made)}"
 
 

@@ -53,10 +53,11 @@ class Openings:
             await self._list_namespaces()
         # Nothing is awaited from here on: what is judged and what is told is one moment.
         before = {check.name: check for check in member.checks}
-        found = checks.judge(self._facts(member, problem), before=before)
+        facts = self._facts(member, problem)
+        found = checks.judge(facts, before=before)
         now = timestamp(self._clock)
         member.checks = checks.settle(found, before=before, now=now)
-        member.tally = checks.tally(found)
+        member.tally = checks.tally(found, has_address=bool(facts.address))
         if member.opening is None or not gated(member.region):
             member.opening = _begun(member.region, told, now=now)
         due: list[float] = []
@@ -138,7 +139,7 @@ class Openings:
             spec=member.region.spec,
             reachable=actor.reachable if actor else None,
             problem=failure.message if failure else "",
-            address=member.region.nomad_address,
+            address=_address(member),
             agent=actor.view.agent if actor else None,
             vitals=actor.checkup.vitals if actor else Vitals(),
             nodes=actor.view.nodes if actor else (),
@@ -158,6 +159,12 @@ class Openings:
             return validate_region_class(body).spec if body is not None else None
         except ValidationFailure:
             return None
+
+
+def _address(member: Member) -> str:
+    """Return the address of the region's Nomad API; empty while it has none."""
+    told = RegionStatus(control_plane=member.control_plane)
+    return member.region.model_copy(update={"status": told}).nomad_address
 
 
 def _snapshots(

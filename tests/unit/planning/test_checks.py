@@ -377,3 +377,22 @@ def test_what_fails_is_named_before_what_is_unknown() -> None:
 
     assert [check.name for check in gaps(made)] == ["ClockSkew", "NomadQuorum"]
     assert tally(made) == "0/2"
+
+
+def test_before_there_is_an_address_all_checks_wait_and_say_so() -> None:
+    problem = "the load balancer fra-front-door has no address yet"
+    starting = CheckFacts(now=NOW, spec=spec(), reachable=None, problem=problem)
+
+    found = judge(starting, before={})
+
+    words = {check.name: check.message for check in found}
+    assert words[CheckName.FRONT_DOOR_REACHABLE] == problem
+    assert words[CheckName.NOMAD_QUORUM] == "the region has no address yet"
+    assert not [check for check in found if check.status == "Fail"]
+    assert tally(found, has_address=False) == "12 waiting"
+
+
+def test_a_region_that_nobody_asked_yet_is_not_said_to_give_no_answer() -> None:
+    words = check("NomadQuorum", reachable=None, problem="1 of 3 Nomad servers are ready")
+
+    assert words == ("Unknown", "the region's Nomad was not asked yet")
