@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from orrery.cli.describekinds import checks_table, class_tree, continent_tree
 from orrery.cli.hub import Reader, Target, ask, find, hub_options, parse_reference
 from orrery.cli.output import (
     JSON,
@@ -24,7 +25,7 @@ from orrery.cli.output import (
 from orrery.errors import Refused
 from orrery.ports import Document, Key, Kind
 
-KINDS: Final = (Kind.GLOBAL_DEPLOYMENT, Kind.REGION)
+KINDS: Final = (Kind.GLOBAL_DEPLOYMENT, Kind.REGION, Kind.CONTINENT, Kind.REGION_CLASS)
 EVENTS_SHOWN: Final = 10
 
 _WORST_FIRST: Final = (
@@ -61,7 +62,7 @@ Example:
 @hub_options()
 @output_option
 def describe(target: Target, object_: str, output: str) -> None:
-    """Show gd/NAME or rgn/NAME as a tree: where it runs, how it does, what happened.
+    """Show one object as a tree: what it is made of, how it does, what happened.
 
     Regions of a continent that are alike share a line; those with a problem stand first.
     """
@@ -103,8 +104,9 @@ def description(
 ) -> list[Any]:
     """Lay out an object for people."""
     told = body.get("status") or {}
-    is_region = body["kind"] == Kind.REGION
-    parts: list[Any] = [_region(body, now, continent) if is_region else _deployment(body)]
+    parts: list[Any] = [_tree(body, now, continent)]
+    if body["kind"] == Kind.REGION:
+        parts += checks_table(told, now)
     conditions = told.get("conditions") or ()
     if conditions:
         headings = ("CONDITION", "STATUS", "REASON", "AGE", "MESSAGE")
@@ -121,6 +123,17 @@ def description(
         for e in _newest(events)
     ]
     return [*parts, table(("AGE", "EVENT", "REASON", "MESSAGE"), happened)]
+
+
+def _tree(body: Document, now: datetime, continent: Document | None) -> Branch:
+    match body["kind"]:
+        case Kind.REGION:
+            return _region(body, now, continent)
+        case Kind.CONTINENT:
+            return continent_tree(body, now)
+        case Kind.REGION_CLASS:
+            return class_tree(body)
+    return _deployment(body)
 
 
 def as_json(body: Document, events: Sequence[Document]) -> Document:

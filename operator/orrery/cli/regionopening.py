@@ -13,8 +13,9 @@ import click
 
 from orrery.api.regionopening import EVERYONE
 from orrery.cli.annotate import annotate
+from orrery.cli.describekinds import checks_table
 from orrery.cli.hub import Target, ask, find, finish, hub_options, reading
-from orrery.cli.output import JSON, age, line, output_option, show, show_json, table
+from orrery.cli.output import JSON, age, line, output_option, show, show_json
 from orrery.names import ANNOTATION_APPROVE_OPENING, ANNOTATION_CORDON, ANNOTATION_OPEN
 from orrery.ports import Document, Kind
 
@@ -142,11 +143,7 @@ def checklist(body: Document, now: datetime) -> list[Any]:
     checks = told.get("checks") or ()
     if not checks:
         return [*parts, line("the operator has not checked it yet")]
-    rows = [
-        (c["name"], c["status"], age(c.get("lastTransitionTime"), now), c.get("message") or "")
-        for c in checks
-    ]
-    return [*parts, line(), table(("CHECK", "STATUS", "SINCE", "MESSAGE"), rows)]
+    return [*parts, *checks_table(told, now)]
 
 
 def as_json(body: Document) -> Document:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests import builders
 from tests.unit.cli.hubs import (
     NOW,
     ReadableHub,
@@ -213,3 +214,75 @@ def test_managed_region_shows_its_load_balancers_address() -> None:
 )
 def test_a_place_is_told_by_what_is_known_of_it(location: dict[str, Any], place: str) -> None:
     assert _place(location) == place
+
+
+def test_a_region_shows_its_checks() -> None:
+    checks = [
+        {"name": "ServersHealthy", "status": "Pass", "lastTransitionTime": "2026-03-01T11:55:00Z"},
+        {"name": "MachinesJoined", "status": "Fail", "message": "no machine has joined"},
+    ]
+
+    text = rendered(*description(a_region_seen("fra", checks=checks), [], NOW))
+
+    rows = [row.split() for row in text.splitlines() if "ServersHealthy" in row or "joined" in row]
+    assert rows[0] == ["ServersHealthy", "Pass", "5m"]
+    assert rows[1][:2] == ["MachinesJoined", "Fail"]
+    assert rows[1][-4:] == ["no", "machine", "has", "joined"]
+
+
+def test_a_continent_tells_of_its_cluster() -> None:
+    secret = {"name": "eu-cluster", "key": "kubeconfig"}
+    continent = a_continent("eu", displayName="Europe", cluster={"kubeconfigSecretRef": secret})
+    told = {"version": "v1.34.3", "regions": 2, "lastSeenTime": "2026-03-01T11:55:00Z"}
+
+    text = rendered(*description({**continent, "status": told}, [], NOW))
+
+    tree, _ = text.split("\n\n", maxsplit=1)
+    assert tree.splitlines() == [
+        "Continent eu (Europe): 2 regions",
+        "  cluster: kubeconfig in key kubeconfig of Secret eu-cluster",
+        "  Kubernetes v1.34.3, last seen 5m ago",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "words"),
+    [
+        pytest.param(None, "none, all its regions are External", id="none"),
+        pytest.param({"local": True}, "the hub itself", id="local"),
+    ],
+)
+def test_a_continent_without_a_kubeconfig_says_where_its_cluster_is(
+    cluster: dict[str, Any] | None, words: str
+) -> None:
+    continent = a_continent("eu", **({"cluster": cluster} if cluster else {}))
+
+    assert f"cluster: {words}" in rendered(*description(continent, [], NOW))
+
+
+def test_a_class_tells_what_regions_are_made_of_and_how_far_it_is() -> None:
+    nomad = {"image": "docker.io/hashicorp/nomad:2.0.6", "snapshots": {"image": "o:1"}}
+    mesh = {"provider": "Kuma", "image": "docker.io/kumahq/kuma-cp:2.14.3"}
+    spec = {"nomad": nomad, "mesh": mesh, "rollout": {"waves": [{"name": "canary"}]}}
+    told = {"revision": "aa11", "wave": "canary", "display": {"regions": "1/3"}}
+    class_ = {**builders.a_class(), "spec": spec, "status": told}
+
+    text = rendered(*description(class_, [], NOW))
+
+    tree, _ = text.split("\n\n", maxsplit=1)
+    assert tree.splitlines() == [
+        "RegionClass standard: 1/3 regions updated",
+        "  revision aa11, in wave canary",
+        "  Nomad docker.io/hashicorp/nomad:2.0.6, 3 servers",
+        "  drivers docker",
+        "  snapshots every 6h",
+        "  mesh Kuma docker.io/kumahq/kuma-cp:2.14.3",
+        "  waves canary",
+    ]
+
+
+def test_a_class_that_is_new_has_no_holes() -> None:
+    text = rendered(*description(builders.a_class(), [], NOW))
+
+    assert "RegionClass standard: 0/0 regions updated" in text
+    assert "Nomad without an image: no Managed region can use it, 3 servers" in text
