@@ -13,15 +13,13 @@ def continent_tree(body: Document, now: datetime) -> Branch:
     spec, told = body["spec"], body.get("status") or {}
     seen = told.get("lastSeenTime")
     since = f", last seen {age(seen, now)} ago" if seen else ""
-    front_door = spec.get("frontDoor") or {}
+    ranges = ", ".join((spec.get("frontDoor") or {}).get("sourceRanges") or ())
     facts = [
         f"cluster: {_cluster(spec.get('cluster'))}",
         f"Kubernetes {told.get('version') or 'unknown'}{since}" if spec.get("cluster") else "",
         f"images from {spec['registry']['mirror']}" if spec.get("registry") else "",
         f"storage class {spec['storageClassName']}" if spec.get("storageClassName") else "",
-        f"front doors for {', '.join(ranges)}"
-        if (ranges := front_door.get("sourceRanges"))
-        else "",
+        f"front doors for {ranges}" if ranges else "",
     ]
     name = titled(body["metadata"]["name"], spec.get("displayName"))
     return Branch(
@@ -37,12 +35,12 @@ def class_tree(body: Document) -> Branch:
     display = told.get("display") or {}
     wave = f", in wave {told['wave']}" if told.get("wave") else ""
     drivers = ", ".join(driver["name"] for driver in nomad.get("drivers") or ()) or "docker"
+    image = nomad.get("image") or "without an image: no Managed region can use it"
     snapshots = nomad.get("snapshots")
     waves = [wave["name"] for wave in (spec.get("rollout") or {}).get("waves") or ()]
     facts = [
         f"revision {told['revision']}{wave}" if told.get("revision") else "",
-        f"Nomad {nomad.get('image') or 'without an image: no Managed region can use it'}, "
-        f"{count(nomad.get('servers', 3), 'server')}",
+        f"Nomad {image}, {count(nomad.get('servers', 3), 'server')}",
         f"drivers {drivers}",
         f"snapshots every {snapshots.get('interval', '6h')}" if snapshots else "no snapshots",
         f"mesh Kuma {mesh.get('image')}" if mesh.get("provider") == "Kuma" else "no mesh",

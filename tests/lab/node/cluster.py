@@ -9,7 +9,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,11 @@ class Continent:
     async def import_image(self, image: Image) -> None:
         """Make *image* known to the node, so that it is never pulled."""
         await self._worker.import_image(image)
+
+    def kill_kubelet(self) -> Callable[[], None]:
+        """End the node's kubelet as a crash would; returns what starts it again."""
+        command = self._worker.kill_kubelet()
+        return lambda: self._worker.start_kubelet(command)
 
     async def log(self, namespace: str, pod: str, *, container: str = "") -> str:
         """Read what a pod has said."""

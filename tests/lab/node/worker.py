@@ -1,7 +1,10 @@
 """What makes a room a node: containerd, a kubelet, the proxy of Services, and the cluster's DNS."""
 
 import json
-from collections.abc import Mapping
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -109,6 +112,19 @@ class Worker:
         self._start_proxy(programs[PROXY.name], identities)
         self._start_dns(programs[DNS.name], identities)
 
+    def kill_kubelet(self) -> Sequence[str]:
+        """End the kubelet at once; return the command with which it ran. Pods run on."""
+        mark = f"--root-dir={self.data / 'kubelet'}"
+        found = {pid: command for pid, command in _commands() if mark in command[1:]}
+        # What entered the room for it has the same arguments, and ends with it.
+        (pid, command) = next((p, c) for p, c in found.items() if c[0].endswith(KUBELET.name))
+        os.kill(pid, signal.SIGKILL)
+        return command
+
+    def start_kubelet(self, command: Sequence[str]) -> None:
+        """Start the kubelet again, as whatever supervises it would."""
+        self.room.start(KUBELET.name, *command, log=self.logs / "kubelet.log")
+
     async def _ctr(self, *arguments: str) -> str:
         return await self.room.run(
             find_program("ctr"), f"--address={_SOCKET}", "--namespace=k8s.io", *arguments
@@ -156,6 +172,15 @@ class Worker:
         text = _COREFILE.format(address=self.network.node, kubeconfig=user)
         corefile.write_text(text, encoding="utf-8")
         self.room.start(DNS.name, str(program), f"-conf={corefile}", log=self.logs / "coredns.log")
+
+
+def _commands() -> Iterator[tuple[int, list[str]]]:
+    """Yield the commands of all processes, by their ids."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            words = path.read_bytes().decode(errors="replace").split("\0")[:-1]
+            if words:
+                yield int(path.parent.name), words
 
 
 def _pod_network(network: Network) -> Mapping[str, Any]:
