@@ -11,7 +11,7 @@ from orrery import names
 from orrery.api.conditions import Reason
 from orrery.api.region import NOMAD_HTTP_PORT
 from orrery.config import Config
-from orrery.errors import NotYet, OrreryError, Refused, Unreachable
+from orrery.errors import NotYet, OrreryError, OutcomeUnknown, Refused, Unreachable
 from orrery.planning.nomadrights import as_json, run_time_rules
 from orrery.ports import AclToken, Credentials, Hub, NomadFactory, ObjectRef, Pki, Secret
 from orrery.ports.values import decoded
@@ -163,7 +163,7 @@ class _Untold(Exception):
 
         Servers that are updated have no leader for a moment.
         """
-        return None if isinstance(self._cause, Unreachable) else self.problem
+        return None if isinstance(self._cause, Unreachable | OutcomeUnknown) else self.problem
 
 
 async def _told(call: Awaitable[T]) -> T:
