@@ -73,6 +73,24 @@ async def test_the_region_says_how_far_its_servers_are_and_is_not_degraded() -> 
         await eu.world.until(lambda: told(eu).startswith("updating servers: 1 of 3"))
 
         assert eu.world.condition(FRA, "Degraded") is None
+
+
+async def test_an_update_lasts_until_the_last_server_is_settled_and_is_watched_closely() -> None:
+    async with europe() as eu:
+        await opened(eu)
+
+        eu.world.apply(a_class(image=NEWER))
+        last = "updating servers: 3 of 3: the servers have just become ready"
+        await eu.world.until(lambda: told(eu) == last, within=600)
+
+        assert set(images(eu)) == {NEWER}
+        member = eu.world.controller._fleet.member("fra")
+        assert member is not None
+        assert member.actor is not None
+        checkup = member.actor.checkup
+        assert checkup.urgent
+        await is_done(eu)
+        await eu.world.until(lambda: not checkup.urgent)
         ready = eu.world.condition(FRA, "Ready")
         assert ready
         assert ready["status"] == "True"

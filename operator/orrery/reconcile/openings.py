@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from orrery import names
 from orrery.api.base import seconds
+from orrery.api.conditions import Reason
 from orrery.api.region import ControlPlaneStatus, Region, RegionStatus
 from orrery.api.regionclass import RegionClassSpec
 from orrery.api.regionopening import EVERYONE, Opening, OpeningStatus
@@ -70,7 +71,7 @@ class Openings:
                 due.append(max(step.wake_at - self._clock.now(), 1.0))
         if member.actor is not None:
             is_waited_for = _waits(member) and not is_cordoned(member.region)
-            member.actor.checkup.urgent = is_waited_for
+            member.actor.checkup.urgent = is_waited_for or _is_updated(member)
         if self._selects(member):
             due.append(1.0 if self._is_stale() else NAMESPACES_LAST)
         self._admit(member)
@@ -159,6 +160,12 @@ class Openings:
             return validate_region_class(body).spec if body is not None else None
         except ValidationFailure:
             return None
+
+
+def _is_updated(member: Member) -> bool:
+    """Tell whether its servers start anew: what is known of them has to be new at the end."""
+    problem = member.build_problem
+    return problem is not None and problem.reason == Reason.UPDATING_SERVERS
 
 
 def _address(member: Member) -> str:

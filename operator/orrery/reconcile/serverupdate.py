@@ -57,7 +57,8 @@ class ServerUpdate:
             count = int(live["spec"]["replicas"])
             return Pace(count, f"updating servers: 0 of {manifest['spec']['replicas']}")
         if is_at_rest(live):
-            return Pace()
+            # The last one counts, too: until then a leader is new, and what is known of it is old.
+            return Pace() if _are_settled(live) else Pace(sentence=_settling(live))
         if not _is_observed(live):
             return Pace(
                 _partition(live), "updating servers: the cluster is about to see the change"
@@ -128,6 +129,18 @@ class ServerUpdate:
             return await self.ask()
         except OrreryError as error:
             return Unasked(error.message)
+
+
+def _are_settled(live: Document) -> bool:
+    """Tell whether no server has become ready just now; one that is not ready is no matter here."""
+    status = live.get("status") or {}
+    ready, available = (status.get(key) or 0 for key in ("readyReplicas", "availableReplicas"))
+    return bool(ready <= available or ready < int(live["spec"]["replicas"]))
+
+
+def _settling(live: Document) -> str:
+    count = live["spec"]["replicas"]
+    return f"updating servers: {count} of {count}: the servers have just become ready"
 
 
 def is_at_rest(live: Document) -> bool:

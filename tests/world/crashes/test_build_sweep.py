@@ -48,9 +48,7 @@ def built(number: int, fate: Fate | None) -> Built:
         done = Built(
             objects={str(ref): _held(body) for ref, body in world.cluster.objects.items()},
             created={
-                write: count
-                for write, count in world.ledger.applied.items()
-                if " create " in write
+                write: count for write, count in world.ledger.applied.items() if " create " in write
             },
             hub={str(key) for key in world.hub.objects} | {name for _, name in world.hub.secrets},
             writes=len(world.ledger.sent),
