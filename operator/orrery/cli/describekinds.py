@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from orrery.api.regionclass import DOCKER, NomadClass, Snapshots
 from orrery.cli.output import Branch, age, count, line, table, titled
 from orrery.ports import Document
+
+DEFAULT: Final = NomadClass()
+INTERVAL: Final = Snapshots.model_fields["interval"].default
 
 
 def continent_tree(body: Document, now: datetime) -> Branch:
@@ -34,15 +38,15 @@ def class_tree(body: Document) -> Branch:
     nomad, mesh = spec.get("nomad") or {}, spec.get("mesh") or {}
     display = told.get("display") or {}
     wave = f", in wave {told['wave']}" if told.get("wave") else ""
-    drivers = ", ".join(driver["name"] for driver in nomad.get("drivers") or ()) or "docker"
+    drivers = ", ".join(driver["name"] for driver in nomad.get("drivers") or ()) or DOCKER.name
     image = nomad.get("image") or "without an image: no Managed region can use it"
     snapshots = nomad.get("snapshots")
     waves = [wave["name"] for wave in (spec.get("rollout") or {}).get("waves") or ()]
     facts = [
         f"revision {told['revision']}{wave}" if told.get("revision") else "",
-        f"Nomad {image}, {count(nomad.get('servers', 3), 'server')}",
+        f"Nomad {image}, {count(nomad.get('servers', DEFAULT.servers), 'server')}",
         f"drivers {drivers}",
-        f"snapshots every {snapshots.get('interval', '6h')}" if snapshots else "no snapshots",
+        f"snapshots every {snapshots.get('interval', INTERVAL)}" if snapshots else "no snapshots",
         f"mesh Kuma {mesh.get('image')}" if mesh.get("provider") == "Kuma" else "no mesh",
         f"waves {', '.join(waves)}" if waves else "",
     ]

@@ -7,7 +7,7 @@ from typing import Final
 from orrery.api.region import ControlPlaneStatus
 from orrery.errors import NotYet, OrreryError
 from orrery.planning.immutable import Refusal, keep_choices
-from orrery.ports import AclToken, ContinentalCluster, Document, ObjectRef
+from orrery.ports import AclToken, ContinentalCluster, Document, ObjectRef, Secret
 from orrery.reconcile.manifests import AppliedMemory, enforce
 from orrery.reconcile.regionsecrets import SecretsOutcome
 from orrery.reconcile.remarks import remark_on
@@ -17,6 +17,15 @@ from orrery.render.region.layers import render_layer
 
 WAIT: Final = 3.0
 """Seconds after which something that comes by itself is looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Where a region's tokens lie when nobody is there to ask."""
+
+    copy: Secret | None
+    """The hub's Secret, None when there is none yet."""
+    management: str = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -37,6 +46,7 @@ class ControlPlaneScope:
     held: Sequence[ObjectRef] = ()  # clear_away
     secrets: SecretsOutcome | None = None  # keep_secrets
     pace: Pace = field(default_factory=Pace)  # raise_servers
+    holdings: Holdings | None = None  # HandOver: read once in a pass
     token: AclToken | None = None  # grant_token: what Nomad is sure to know
     token_problem: NotYet | None = None  # grant_token, hand_over
     handed_over: bool = False  # hand_over

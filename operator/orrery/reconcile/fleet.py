@@ -6,7 +6,7 @@ from typing import Literal
 
 from orrery import names
 from orrery.api.conditions import Reason
-from orrery.api.region import TOMBSTONES_MAX, ControlPlaneStatus, Region, Tombstone
+from orrery.api.region import TOMBSTONES_MAX, ControlPlaneStatus, Region, RegionStatus, Tombstone
 from orrery.api.regionclass import DOCKER, Driver, RegionClass
 from orrery.api.regionopening import CheckStatus, OpeningStatus
 from orrery.engine.queue import Priority
@@ -70,6 +70,12 @@ class Member:
     """What that has come to, by data center and machine; None: it is not done, or has not begun."""
     probed_at: float | None = None
     """When the last run began that has ended, in wall-clock seconds."""
+
+    @property
+    def known(self) -> Region:
+        """The Region with what this process knows of its control plane, be it told or not."""
+        told = RegionStatus(control_plane=self.control_plane)
+        return self.region.model_copy(update={"status": told})
 
     def alike(self, other: "Member") -> bool:
         """Tell whether a deployment is rendered for *other* as it is for this region."""

@@ -5,6 +5,7 @@ for new namespaces by whoever has the hub's Secret; all else is done with the ru
 """
 
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from orrery import names
@@ -15,7 +16,7 @@ from orrery.errors import NotYet, OrreryError, OutcomeUnknown, Refused, Unreacha
 from orrery.planning.nomadrights import as_json, run_time_rules
 from orrery.ports import AclToken, Credentials, Hub, NomadFactory, ObjectRef, Pki, Secret
 from orrery.ports.values import decoded
-from orrery.reconcile.controlplanescope import WAIT, ControlPlaneScope
+from orrery.reconcile.controlplanescope import WAIT, ControlPlaneScope, Holdings
 from orrery.reconcile.credentials import MANAGEMENT, decode
 from orrery.reconcile.regiontokens import TokenPlace, keep_token, revoke_strays
 from orrery.render.region.blueprint import SecretName
@@ -41,8 +42,7 @@ class HandOver:
         What goes wrong is told in the end: a region that has a token goes on with it. Raises
         `NotYet` where there is none yet.
         """
-        copy = await self.copy(scope)
-        used = _used(copy)
+        used = _used((await self._held(scope)).copy)
         place = self._place(scope)
         rotation = scope.blueprint.region.metadata.annotations.get(names.ANNOTATION_ROTATE_TOKEN)
         wanted = await place.choose(rotation or "")
@@ -66,11 +66,12 @@ class HandOver:
 
         Tokens of before are revoked by a pass that finds nothing to copy: nobody uses them then.
         """
-        held = await self.copy(scope)
-        token = scope.token.secret if scope.token else _used(held)
-        wanted = await self._secret(scope, token, await self._management(scope, held))
+        held = await self._held(scope)
+        copy = held.copy
+        token = scope.token.secret if scope.token else _used(copy)
+        wanted = self._secret(scope, token, held.management)
         endpoint = wanted.annotations[names.ANNOTATION_ENDPOINT]
-        if held is None or (held.data, held.annotations.get(names.ANNOTATION_ENDPOINT)) != (
+        if copy is None or (copy.data, copy.annotations.get(names.ANNOTATION_ENDPOINT)) != (
             wanted.data,
             endpoint,
         ):
@@ -78,7 +79,7 @@ class HandOver:
                 await self._hub.write_secret(wanted)
             except (Unreachable, Refused) as error:
                 raise hub_failed(error) from error
-            scope.handed_over = True
+            scope.holdings, scope.handed_over = replace(held, copy=wanted), True
         elif scope.token:
             await self._revoke_strays(scope, scope.token)
         scope.told = scope.told.model_copy(update={"address": scope.blueprint.address})
@@ -88,19 +89,22 @@ class HandOver:
 
         Where its Secret is gone, the hub's copy of it does: the loss is told, and mended by hand.
         """
-        token = await self._management(scope, await self.copy(scope))
-        return decode(await self._secret(scope, token, token))
+        token = (await self._held(scope)).management
+        return decode(self._secret(scope, token, token))
 
     async def run_time(self, scope: ControlPlaneScope) -> Credentials:
         """Return the credentials for all else, as the hub holds them; before, the management's."""
-        held = await self.copy(scope)
-        management = await self._management(scope, held)
-        return decode(await self._secret(scope, _used(held) or management, management))
+        held = await self._held(scope)
+        token = _used(held.copy) or held.management
+        return decode(self._secret(scope, token, held.management))
 
-    async def copy(self, scope: ControlPlaneScope) -> Secret | None:
-        """Read the hub's Secret, None when there is none yet."""
-        name = scope.blueprint.region.credentials_secret
-        return await read_secret(self._hub, self._config.namespace, name)
+    async def _held(self, scope: ControlPlaneScope) -> Holdings:
+        """Read once in a pass what the hub and the region hold."""
+        if scope.holdings is None:
+            name = scope.blueprint.region.credentials_secret
+            copy = await read_secret(self._hub, self._config.namespace, name)
+            scope.holdings = Holdings(copy, await self._management(scope, copy))
+        return scope.holdings
 
     async def _revoke_strays(self, scope: ControlPlaneScope, token: AclToken) -> None:
         admin = self._nomad.administer(await self.management(scope))
@@ -129,7 +133,7 @@ class HandOver:
             raise NotYet(Reason.PROVISIONING, message, retry_after=WAIT)
         return copied
 
-    async def _secret(self, scope: ControlPlaneScope, token: str, management: str) -> Secret:
+    def _secret(self, scope: ControlPlaneScope, token: str, management: str) -> Secret:
         assert scope.secrets is not None, "keep_secrets comes first"
         blueprint, operator = scope.blueprint, scope.secrets.operator
         return Secret(

@@ -140,7 +140,7 @@ class Openings:
             spec=member.region.spec,
             reachable=actor.reachable if actor else None,
             problem=failure.message if failure else "",
-            address=_address(member),
+            address=member.known.nomad_address,
             agent=actor.view.agent if actor else None,
             vitals=actor.checkup.vitals if actor else Vitals(),
             nodes=actor.view.nodes if actor else (),
@@ -166,12 +166,6 @@ def _is_updated(member: Member) -> bool:
     """Tell whether its servers start anew: what is known of them has to be new at the end."""
     problem = member.build_problem
     return problem is not None and problem.reason == Reason.UPDATING_SERVERS
-
-
-def _address(member: Member) -> str:
-    """Return the address of the region's Nomad API; empty while it has none."""
-    told = RegionStatus(control_plane=member.control_plane)
-    return member.region.model_copy(update={"status": told}).nomad_address
 
 
 def _snapshots(

@@ -267,8 +267,8 @@ class Probes:
         for node in machines:
             run = runs.get(node.id)
             output = memory.outputs.get(run.id) if run else None
-            unread = run is not None and probing.is_over(run) and output is None
-            if not (unread and run and probing.is_readable(run)):
+            has_run = run is not None and probing.is_readable(run) and probing.is_over(run)
+            if output is not None or not has_run:
                 probe = probing.judge(node, run, output, waited=waited, no_room=no_room)
                 memory.take(node, probe)
         judged = [memory.found.get(node.id) for node in machines]
@@ -288,7 +288,8 @@ class Probes:
             for run, output in zip(at_once, found, strict=True):
                 if output is not None:
                     outputs[run.id] = output
-                    memory.over |= {run.id} if probing.is_over(run) else set()
+                    if probing.is_over(run):
+                        memory.over.add(run.id)
 
     async def _output(self, this: Pass, run: Allocation, *, late: bool) -> Output | None:
         """Read what was printed on one machine; None while it cannot be asked.

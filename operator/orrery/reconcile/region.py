@@ -201,11 +201,8 @@ class RegionReconciler:
         member = scope.counted
         name = member.region.credentials_secret
         secret = await self._hub.read_secret(self._namespace, name)
-        region = member.region.model_copy(
-            update={"status": RegionStatus(control_plane=member.control_plane)}
-        )
         try:
-            found = credentials(region, secret, namespace=self._namespace)
+            found = credentials(member.known, secret, namespace=self._namespace)
         except (InvalidSpec, NotYet):
             if member.build_problem is None:
                 raise

@@ -4,12 +4,10 @@ All is Orrery's own: nothing that a package of Nomad brings is touched, its exam
 would make the machine a server.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
-
-import orjson
 
 from orrery.ports import KeyPair
 from orrery.render.bundle_expiry import expiry_files
@@ -29,6 +27,7 @@ from orrery.render.bundle_files import (
 )
 from orrery.render.bundle_mesh import MeshJoin, mesh_files
 from orrery.render.bundle_readme import render_readme
+from orrery.render.files import as_file
 
 DRAIN_WITHIN: Final = "10m"
 
@@ -68,7 +67,7 @@ def render_bundle(join: Join) -> Sequence[BundleFile]:
         BundleFile(AUTHORITY, PUBLIC, join.authority),
         BundleFile(CERTIFICATE, PUBLIC, join.pair.certificate),
         BundleFile(KEY, PRIVATE, join.pair.key),
-        BundleFile(NOMAD_CONFIGURATION, PUBLIC, _written(_nomad(join))),
+        BundleFile(NOMAD_CONFIGURATION, PUBLIC, as_file(_nomad(join))),
         BundleFile(NOMAD_UNIT, PUBLIC, _nomad_unit(join)),
         BundleFile(TOKEN, PRIVATE, f"{join.token}\n"),
         *expiry_files(join.region, join.made, join.certificate_expires),
@@ -151,8 +150,3 @@ OOMScoreAdjust=-1000
 [Install]
 WantedBy=multi-user.target
 """
-
-
-def _written(document: Mapping[str, Any]) -> str:
-    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(document, option=options).decode()

@@ -17,13 +17,17 @@ from orrery.render.bundle_files import (
 )
 
 
+def renewal_due(made: datetime, expires: datetime) -> datetime:
+    """Say when a third of the time is left, as Orrery renews the certificates that it keeps."""
+    return expires - (expires - made) / 3
+
+
 def expiry_files(region: str, made: datetime, expires: datetime) -> Sequence[BundleFile]:
     """Render a script, and the units that run it twice a day.
 
-    It fails once less than a third of the time between *made* and *expires* is left, as Orrery
-    renews the certificates that it keeps itself.
+    The script fails from `renewal_due` on.
     """
-    due = expires - (expires - made) / 3
+    due = renewal_due(made, expires)
     return [
         BundleFile(EXPIRY_SCRIPT, PUBLIC, _script(region, due, expires)),
         BundleFile(EXPIRY_UNIT, PUBLIC, _unit(region)),

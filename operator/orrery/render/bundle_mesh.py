@@ -5,11 +5,9 @@ machine of the region. So an Envoy on the machine, the link, listens at loopback
 kuma-dps say in mutual TLS. What is inside is kuma-dp's own TLS, which ends at kuma-cp.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-
-import orjson
 
 from orrery import names
 from orrery.render.bundle_files import (
@@ -29,16 +27,15 @@ from orrery.render.bundle_files import (
     README,
     BundleFile,
 )
+from orrery.render.files import as_file
 from orrery.render.region.blueprint import DATA_PLANE_PORT
 from orrery.render.region.envoy_parts import (
-    NETWORK,
     dns_cluster,
-    failures_log,
     listener,
     overload_manager,
+    tcp_proxy,
     upstream_tls,
 )
-from orrery.render.region.envoy_secrets import typed
 from orrery.render.region.kuma import DATA_PLANE_MESH
 
 WORKLOAD: Final = "machines"
@@ -78,9 +75,9 @@ def mesh_files(region: str, machine: str, join: MeshJoin) -> Sequence[BundleFile
     Without a name of the *machine* they are for any, which then goes by its host name.
     """
     return [
-        BundleFile(LINK_CONFIGURATION, PUBLIC, _written(render_link(region, join.hosts))),
+        BundleFile(LINK_CONFIGURATION, PUBLIC, as_file(render_link(region, join.hosts))),
         BundleFile(LINK_UNIT, PUBLIC, _link_unit(region)),
-        BundleFile(DATA_PLANE, PUBLIC, _written(_data_plane(machine))),
+        BundleFile(DATA_PLANE, PUBLIC, as_file(_data_plane(machine))),
         BundleFile(DATA_PLANE_TOKEN, PRIVATE, f"{join.token}\n"),
         BundleFile(DATA_PLANE_SETTINGS, PUBLIC, _settings()),
         BundleFile(DATA_PLANE_UNIT, PUBLIC, _data_plane_unit(region)),
@@ -92,14 +89,7 @@ def render_link(region: str, hosts: Sequence[str]) -> dict[str, Any]:
 
     It has no admin interface, and reads certificates at its start only.
     """
-    passed = typed(
-        "envoy.filters.network.tcp_proxy",
-        f"{NETWORK}.tcp_proxy.v3.TcpProxy",
-        stat_prefix=_LINK,
-        cluster=_LINK,
-        access_log=failures_log(),
-    )
-    chain = {"filters": [passed]}
+    chain = {"filters": [tcp_proxy(_LINK)]}
     return {
         "node": {"id": "machine", "cluster": region},
         "static_resources": {
@@ -229,8 +219,3 @@ LimitNOFILE=65536
 [Install]
 WantedBy=multi-user.target
 """
-
-
-def _written(document: Mapping[str, Any]) -> str:
-    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(document, option=options).decode()

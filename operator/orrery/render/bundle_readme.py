@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orrery.render.bundle_command import units_of
+from orrery.render.bundle_expiry import renewal_due
 from orrery.render.bundle_mesh import data_plane_name
 from orrery.render.region.kuma import DATA_PLANE_MESH
 
@@ -130,7 +131,7 @@ def render_readme(join: Join) -> str:
     """Write it; moments are UTC."""
     title = f"A machine of the region {join.region}"
     nomad, *others = (unit.removesuffix(".service") for unit in units_of(mesh=bool(join.mesh)))
-    renewal = join.certificate_expires - (join.certificate_expires - join.made) / 3
+    renewal = renewal_due(join.made, join.certificate_expires)
     return _TEXT.format(
         region=join.region,
         underline="=" * len(title),

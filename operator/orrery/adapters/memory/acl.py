@@ -9,19 +9,11 @@ from typing import Any, Final
 
 from orrery.api.conditions import Reason
 from orrery.errors import Refused, Unreachable
-from orrery.ports import AclToken, AclTokenStub
+from orrery.ports import AclToken, AclTokenStub, RegionAdmin
 
 _MANAGEMENT: Final = frozenset(
-    {
-        "create_namespace",
-        "create_token",
-        "list_tokens",
-        "read_policy",
-        "read_token",
-        "revoke_token",
-        "write_policy",
-    }
-)
+    name for name, call in vars(RegionAdmin).items() if iscoroutinefunction(call)
+) - {"close"}
 """The calls that take a management token."""
 
 

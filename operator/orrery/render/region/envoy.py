@@ -32,6 +32,7 @@ from orrery.render.region.envoy_parts import (
     overload_manager,
     ready_cluster,
     ready_listener,
+    tcp_proxy,
     upstream_tls,
 )
 from orrery.render.region.envoy_secrets import identity, message, trust, typed
@@ -110,16 +111,8 @@ def _rpc_listener() -> dict[str, Any]:
             },
         ),
         connection_limit(_RPC, RPC_CONNECTIONS),
-        typed(
-            "envoy.filters.network.tcp_proxy",
-            f"{NETWORK}.tcp_proxy.v3.TcpProxy",
-            stat_prefix=_RPC,
-            cluster=_RPC,
-            # Nomad's multiplexer says something every 30 s, so this is a machine that is gone.
-            idle_timeout="600s",
-            max_connect_attempts=3,
-            access_log=failures_log(),
-        ),
+        # Nomad's multiplexer says something every 30 s, so silence is a machine that is gone.
+        tcp_proxy(_RPC, idle_timeout="600s", max_connect_attempts=3),
     ]
     return listener(_RPC, RPC_PORT, {"filters": filters}) | {
         "per_connection_buffer_limit_bytes": _RPC_BUFFER

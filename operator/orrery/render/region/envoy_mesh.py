@@ -9,16 +9,15 @@ from typing import Any, Final
 from orrery import names
 from orrery.render.region.blueprint import DATA_PLANE_PORT
 from orrery.render.region.envoy_parts import (
-    NETWORK,
     by_handshake,
     checked_cluster,
     client_certificates,
     connection_limit,
-    failures_log,
     handshake,
     listener,
+    tcp_proxy,
 )
-from orrery.render.region.envoy_secrets import trust, typed
+from orrery.render.region.envoy_secrets import trust
 
 MESH_CONNECTIONS: Final = 10_000
 """At one Envoy. A data plane holds one or two."""
@@ -35,14 +34,10 @@ def mesh_listener(region: str) -> dict[str, Any]:
     chain = {
         "filters": [
             connection_limit(_MESH, MESH_CONNECTIONS),
-            typed(
-                "envoy.filters.network.tcp_proxy",
-                f"{NETWORK}.tcp_proxy.v3.TcpProxy",
-                stat_prefix=_MESH,
-                cluster=_MESH,
+            tcp_proxy(
+                _MESH,
                 max_downstream_connection_duration=f"{DATA_PLANE_AGE}s",
                 max_connect_attempts=3,
-                access_log=failures_log(),
             ),
         ],
         "transport_socket_connect_timeout": "10s",

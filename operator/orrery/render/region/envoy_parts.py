@@ -98,6 +98,18 @@ def http_manager(
     )
 
 
+def tcp_proxy(name: str, **more: Any) -> dict[str, Any]:
+    """Pass bytes on to the cluster *name*, and tell of connections that came to nothing."""
+    return typed(
+        "envoy.filters.network.tcp_proxy",
+        f"{NETWORK}.tcp_proxy.v3.TcpProxy",
+        stat_prefix=name,
+        cluster=name,
+        access_log=failures_log(),
+        **more,
+    )
+
+
 def connection_limit(name: str, connections: int) -> dict[str, Any]:
     """Turn away what would be more than *connections* at a listener."""
     return typed(

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 from orrery import names
+from orrery.render.files import as_file
 from orrery.render.region.blueprint import (
     DATA_PLANE_PORT,
     HTTP_PORT,
@@ -133,8 +132,7 @@ def envoy_files(configuration: Mapping[str, Any]) -> dict[str, str]:
         CERTIFICATE_FILE: render_certificate(),
         AUTHORITIES_FILE: render_authorities(),
     }
-    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return {name: orjson.dumps(d, option=options).decode() for name, d in documents.items()}
+    return {name: as_file(document) for name, document in documents.items()}
 
 
 def _ports(blueprint: Blueprint) -> dict[str, int]:

@@ -8,15 +8,14 @@ from orrery.api.mesh import POSTGRES_IMAGE
 from orrery.render.region.blueprint import Blueprint, Component, Manifest, SecretName
 from orrery.render.region.envoy_parts import (
     ADMIN,
-    NETWORK,
     dns_cluster,
-    failures_log,
     listener,
     ready_cluster,
     ready_listener,
+    tcp_proxy,
     upstream_tls,
 )
-from orrery.render.region.envoy_secrets import identity, trust, typed
+from orrery.render.region.envoy_secrets import identity, trust
 from orrery.render.region.foundation import Rule, port
 from orrery.render.region.frontdoor import envoy_container, envoy_files, envoy_volumes
 from orrery.render.region.kuma import (
@@ -101,13 +100,6 @@ def render_link_files(blueprint: Blueprint) -> dict[str, str]:
     if address is None:
         return {}
     host, number = split_address(address)
-    passed = typed(
-        "envoy.filters.network.tcp_proxy",
-        f"{NETWORK}.tcp_proxy.v3.TcpProxy",
-        stat_prefix=_LINK,
-        cluster=_LINK,
-        access_log=failures_log(),
-    )
     tls = {"alpn_protocols": ["h2"], **identity(), **trust(names.GLOBAL_MESH_HOST)}
     return envoy_files(
         {
@@ -115,7 +107,7 @@ def render_link_files(blueprint: Blueprint) -> dict[str, str]:
             "admin": {"address": {"pipe": {"path": ADMIN}}},
             "static_resources": {
                 "listeners": [
-                    listener(_LINK, KDS_PORT, {"filters": [passed]}, host="127.0.0.1"),
+                    listener(_LINK, KDS_PORT, {"filters": [tcp_proxy(_LINK)]}, host="127.0.0.1"),
                     ready_listener(),
                 ],
                 "clusters": [

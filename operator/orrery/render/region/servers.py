@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
 from orrery import names
+from orrery.render.files import as_file
 from orrery.render.region.blueprint import (
     HTTP_PORT,
     RPC_PORT,
@@ -83,8 +82,7 @@ def render_files(blueprint: Blueprint) -> dict[str, str]:
     servers = _servers(blueprint)
     documents = {SERVER_FILE: _configuration(blueprint)}
     documents |= {f"{server}.json": _own(blueprint, server, servers) for server in servers}
-    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return {name: orjson.dumps(d, option=options).decode() for name, d in documents.items()}
+    return {name: as_file(document) for name, document in documents.items()}
 
 
 def _configuration(blueprint: Blueprint) -> dict[str, Any]:
