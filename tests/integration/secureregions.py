@@ -1,40 +1,18 @@
 """A real Nomad that speaks mutual TLS, behind a real front door."""
 
 import asyncio
-import json
-import ssl
-import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.integration.frontdoors import Pki, caller, running_door
+from tests.integration.frontdoors import BOTH, Pki, caller, running_door
 from tests.lab.envoy import Backend, FrontDoor
-from tests.lab.nomad import NomadAgent
+from tests.lab.nomad import NomadAgent, NomadMachine
+from tests.lab.polling import until
 
 from orrery.adapters.pki import KeyPair
 from orrery.playground.ports import LOOPBACK
-
-
-@dataclass
-class SecureAgent(NomadAgent):
-    """An agent that speaks mutual TLS at both ports."""
-
-    tls: ssl.SSLContext | None = None
-    """How its own tests call it."""
-
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        request = urllib.request.Request(
-            f"https://{LOOPBACK}:{self.port}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"X-Nomad-Token": self.token},
-        )
-        with urllib.request.urlopen(request, timeout=10, context=self.tls) as reply:
-            content = reply.read()
-        return json.loads(content) if content.strip() else None
 
 
 def tls_block(folder: Path, pki: Pki, pair: KeyPair) -> dict[str, Any]:
@@ -51,9 +29,9 @@ def tls_block(folder: Path, pki: Pki, pair: KeyPair) -> dict[str, Any]:
 @asynccontextmanager
 async def secure_region(
     binary: Path, folder: Path, pki: Pki, **config: Any
-) -> AsyncIterator[tuple[FrontDoor, SecureAgent]]:
+) -> AsyncIterator[tuple[FrontDoor, NomadAgent]]:
     """Run a front door before one server; *config* is its own, by block."""
-    agent = SecureAgent(
+    agent = NomadAgent(
         str(binary),
         folder / "nomad",
         config=config | tls_block(folder / "server", pki, pki.server()),
@@ -68,5 +46,27 @@ async def secure_region(
         await asyncio.to_thread(agent.stop)
 
 
-def is_ready(agent: SecureAgent, name: str) -> bool:
-    return agent.nodes().get(name) == "ready"
+@asynccontextmanager
+async def a_joined_machine(
+    binary: Path, folder: Path, pki: Pki, door: FrontDoor, agent: NomadAgent, **config: Any
+) -> AsyncIterator[NomadMachine]:
+    """Run a machine that has joined through the front door, and is ready."""
+    pair = pki.leaf("client.fra.nomad", "localhost", LOOPBACK, usages=BOTH)
+    whole = tls_block(folder / "client", pki, pair) | {
+        "region": "fra",
+        "client": {"servers": [f"{LOOPBACK}:{door.rpc}"]},
+        **config,
+    }
+    machine = NomadMachine(str(binary), folder / "machine", config=whole)
+    machine.join(agent)
+
+    def is_ready() -> bool:
+        return agent.nodes().get(machine.name) == "ready"
+
+    try:
+        await until(
+            lambda: asyncio.to_thread(is_ready), told=lambda: machine.log.read_text()[-2000:]
+        )
+        yield machine
+    finally:
+        await asyncio.to_thread(machine.stop)

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.integration.frontdoors import BOTH, Pki, caller
-from tests.integration.secureregions import is_ready, secure_region, tls_block
-from tests.lab.nomad import NomadMachine
-from tests.lab.polling import until
+from tests.integration.secureregions import a_joined_machine, secure_region
 from tests.unit.render.region.blueprints import a_blueprint
 
 from orrery import names
@@ -90,7 +88,6 @@ async def test_hundreds_of_machines_behind_one_address_are_all_served(
     nomad_binary: Path, tmp_path: Path
 ) -> None:
     pki = Pki()
-    pair = pki.leaf("client.fra.nomad", "localhost", LOOPBACK, usages=BOTH)
     async with (
         secure_region(nomad_binary, tmp_path, pki, limits=LIMITS) as (door, agent),
         AsyncExitStack() as stack,
@@ -98,19 +95,8 @@ async def test_hundreds_of_machines_behind_one_address_are_all_served(
         crowd = await a_crowd(stack, door.rpc, pki)
         assert await heard(crowd) == CROWD
 
-        config = tls_block(tmp_path / "client", pki, pair) | {
-            "region": "fra",
-            "client": {"servers": [f"{LOOPBACK}:{door.rpc}"]},
-        }
-        machine = NomadMachine(str(nomad_binary), tmp_path / "machine", config=config)
-        machine.join(agent)
-        try:
-            await until(
-                lambda: asyncio.to_thread(is_ready, agent, machine.name),
-                told=lambda: machine.log.read_text()[-2000:],
-            )
-        finally:
-            await asyncio.to_thread(machine.stop)
+        async with a_joined_machine(nomad_binary, tmp_path, pki, door, agent):
+            pass
         assert await heard(crowd) == CROWD
 
 

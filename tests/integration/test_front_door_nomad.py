@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from tests.contract.jobs import a_job
 from tests.contract.test_probe_nomad import HOST
-from tests.integration.frontdoors import BOTH, Pki
-from tests.integration.secureregions import is_ready, secure_region, tls_block
-from tests.lab.nomad import NomadMachine
+from tests.integration.frontdoors import Pki
+from tests.integration.secureregions import a_joined_machine, secure_region
 from tests.lab.polling import until
 
 from orrery import names
@@ -53,39 +52,25 @@ async def test_orrery_works_with_a_region_through_its_front_door(
 
 async def test_a_machine_joins_through_the_front_door(nomad_binary: Path, tmp_path: Path) -> None:
     pki = Pki()
-    pair = pki.leaf("client.fra.nomad", "localhost", LOOPBACK, usages=BOTH)
-    async with secure_region(nomad_binary, tmp_path, pki) as (door, agent):
-        config = tls_block(tmp_path / "client", pki, pair) | {
-            "region": "fra",
-            "client": {"servers": [f"{LOOPBACK}:{door.rpc}"]},
-        }
-        machine = NomadMachine(str(nomad_binary), tmp_path / "machine", config=config)
-        machine.join(agent)
-        try:
-            await until(
-                lambda: asyncio.to_thread(is_ready, agent, machine.name),
-                told=lambda: machine.log.read_text()[-2000:],
-            )
-        finally:
-            await asyncio.to_thread(machine.stop)
+    async with (
+        secure_region(nomad_binary, tmp_path, pki) as (door, agent),
+        a_joined_machine(nomad_binary, tmp_path, pki, door, agent) as machine,
+    ):
+        nodes = await asyncio.to_thread(agent.nodes)
+
+    assert nodes[machine.name] == "ready"
 
 
 async def test_machines_behind_the_front_door_are_probed_and_their_logs_come_back(
     nomad_binary: Path, tmp_path: Path
 ) -> None:
     pki = Pki()
-    pair, operator = (
-        pki.leaf("client.fra.nomad", "localhost", LOOPBACK, usages=BOTH),
-        pki.operator(),
-    )
-    async with secure_region(nomad_binary, tmp_path, pki) as (door, agent):
-        config = tls_block(tmp_path / "client", pki, pair) | {
-            "region": "fra",
-            "client": {"servers": [f"{LOOPBACK}:{door.rpc}"]},
-            "plugin": {"raw_exec": {"config": {"enabled": True}}},
-        }
-        machine = NomadMachine(str(nomad_binary), tmp_path / "machine", config=config)
-        machine.join(agent)
+    operator = pki.operator()
+    plugin = {"raw_exec": {"config": {"enabled": True}}}
+    async with (
+        secure_region(nomad_binary, tmp_path, pki) as (door, agent),
+        a_joined_machine(nomad_binary, tmp_path, pki, door, agent, plugin=plugin) as machine,
+    ):
         client = NomadClient(
             Credentials(
                 f"https://{LOOPBACK}:{door.http}",
@@ -96,10 +81,6 @@ async def test_machines_behind_the_front_door_are_probed_and_their_logs_come_bac
             )
         )
         try:
-            await until(
-                lambda: asyncio.to_thread(is_ready, agent, machine.name),
-                told=lambda: machine.log.read_text()[-2000:],
-            )
             probe = render_probe(
                 ProbeClass(image="registry.example/orrery:1"),
                 address=f"{LOOPBACK}:{door.rpc}",
@@ -124,6 +105,5 @@ async def test_machines_behind_the_front_door_are_probed_and_their_logs_come_bac
                 await client.read_log(allocation.id, names.PROBE_JOB)
         finally:
             await client.close()
-            await asyncio.to_thread(machine.stop)
 
     assert len(read_output(text).seconds) == CONNECTS
